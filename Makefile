@@ -1,0 +1,37 @@
+# Everything goes through uv, so that each tool is the one that uv.lock pins.
+PACKAGES := lens-trace lens-graph lens-viz lens-validate lens-torch lens-cli
+
+.PHONY: check format lint types contracts test check-alone fix picture
+
+check: format lint types contracts test
+
+format:
+	uv run ruff format --check .
+
+lint:
+	uv run ruff check .
+
+types:
+	uv run pyright
+
+contracts:
+	uv run lint-imports
+
+test:
+	uv run pytest
+
+# Each package's own tests, with nothing installed but that package, what it requires and the test runner.
+check-alone:
+	set -e; for package in $(PACKAGES); do \
+		echo "== $$package alone"; \
+		uv run --isolated --package $$package pytest -q tests/$$(echo $$package | tr - _); \
+	done
+
+# Mends what a machine can mend.
+fix:
+	uv run ruff check --fix .
+	uv run ruff format .
+
+# The drawing that README.md shows.
+picture:
+	uv run lens draw torchvision.models:alexnet --input 6,3,224,224 --seed 0 --out docs/alexnet.svg
