@@ -1,0 +1,207 @@
+"""Which tensors share memory, and who wrote it last?
+
+Every tensor object that the pass meets has an `Owner`: the operation whose value it held when last seen.  Objects are
+known by identity in a side table (weak references; nothing is hung on the tensors).  Memory is known by the address of
+its `StorageImpl`; a weak count on it keeps the address from being reused while the trace lasts.
+
+Each storage has a log of writes.  An owner remembers how long the log was when it took its value; later entries that
+overlap the tensor are *overlays*: values that reached it through another view.  Whether two views overlap is decided
+exactly for strided tensors of one element size (a bounded search over the strides), else by their byte ranges.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any, NamedTuple, TypeAlias
+
+import torch
+
+from lens_trace._records import Geometry
+
+_SEARCH_LIMIT = 2000
+
+_storage_of = torch._C.TensorBase.untyped_storage
+_functorch = torch._C._functorch
+_free_weak = torch.UntypedStorage._free_weak_ref
+
+
+class Owner:
+    """The operation (or parameter) whose value a tensor object holds."""
+
+    __slots__ = ("reference", "operation", "write", "storage", "seen", "parameter", "buffer", "is_stray")
+
+    def __init__(self, reference: Any, operation: int, write: int | None, storage: int | None, seen: int,
+                 parameter: int | None = None, buffer: int | None = None, is_stray: bool = False) -> None:  # fmt: skip
+        self.reference = reference
+        self.operation = operation  # -1: a parameter as it was before the pass
+        self.write = write
+        self.storage = storage
+        self.seen = seen
+        self.parameter = parameter
+        self.buffer = buffer
+        self.is_stray = is_stray  # known by its memory only: the object itself is a view nobody recorded
+
+
+class Written(NamedTuple):
+    """One entry of a storage's log."""
+
+    operation: int
+    write: int | None
+    geometry: Geometry | None
+
+
+class Seen(NamedTuple):
+    """An argument whose memory was written through other views since its owner made it."""
+
+    owner: Owner
+    overlays: tuple[Written, ...]
+    geometry: Geometry | None
+
+
+Reference: TypeAlias = "Owner | Seen"
+
+
+class Memory:
+    """Owners by object, logs by storage."""
+
+    def __init__(self) -> None:
+        self.owners: dict[int, Owner] = {}
+        self.first_owner: dict[int, Owner] = {}
+        self.logs: dict[int, list[Written]] = {}
+        self.holds: dict[int, int] = {}
+
+    def storage_key(self, tensor: torch.Tensor) -> int | None:
+        """Returns the address of a tensor's storage, None where it has none."""
+        try:
+            storage = _storage_of(tensor)
+        except (RuntimeError, NotImplementedError):
+            storage = _unwrapped_storage(tensor)
+            if storage is None:
+                return None
+        key = storage._cdata
+        if key not in self.holds:
+            self.holds[key] = storage._weak_ref()
+        return key
+
+    def find(self, tensor: torch.Tensor) -> Owner | None:
+        """Returns the owner of a tensor object, or of the memory that it looks at; None for a tensor nobody has seen."""
+        owner = self.owners.get(id(tensor))
+        if owner is not None and owner.reference() is tensor:
+            return owner
+        key = self.storage_key(tensor)
+        first = self.first_owner.get(key) if key is not None else None
+        if first is None:
+            return None
+        owner = Owner(weakref.ref(tensor), first.operation, first.write, key, first.seen, first.parameter,
+                      first.buffer, True)  # fmt: skip
+        self.owners[id(tensor)] = owner
+        return owner
+
+    def own(self, tensor: torch.Tensor, owner: Owner) -> None:
+        """Makes `owner` the owner of a tensor object, and of its memory if nobody has it yet."""
+        self.owners[id(tensor)] = owner
+        key = owner.storage
+        if key is not None and key not in self.first_owner:
+            self.first_owner[key] = owner
+
+    def reference(self, tensor: torch.Tensor, owner: Owner) -> Reference:
+        """Returns the owner, together with the overlays that reached the tensor since."""
+        log = self.logs.get(owner.storage) if owner.storage is not None else None
+        if log is None or len(log) <= owner.seen:
+            return owner if not owner.is_stray else Seen(owner, (), geometry_of(tensor))
+        here = geometry_of(tensor)
+        overlays = tuple(w for w in log[owner.seen :] if overlaps(here, w.geometry))
+        if not overlays and not owner.is_stray:
+            return owner
+        return Seen(owner, overlays, here)
+
+    def log_length(self, key: int | None) -> int:
+        """Returns how many writes a storage has had."""
+        log = self.logs.get(key) if key is not None else None
+        return len(log) if log is not None else 0
+
+    def release(self) -> None:
+        """Gives back the weak counts; the tables are of no use afterwards."""
+        holds, self.holds = self.holds, {}
+        for weak in holds.values():
+            _free_weak(weak)
+
+    def __del__(self) -> None:
+        self.release()
+
+
+def geometry_of(tensor: torch.Tensor) -> Geometry | None:
+    """Returns how a tensor lies in its storage, None for layouts without strides."""
+    try:
+        return Geometry(tuple(tensor.shape), tuple(tensor.stride()), int(tensor.storage_offset()), str(tensor.dtype)[6:])
+    except (RuntimeError, NotImplementedError, TypeError):
+        return None
+
+
+def overlaps(a: Geometry | None, b: Geometry | None) -> bool:
+    """Returns False only when two views of one storage certainly share no byte."""
+    if a is None or b is None:
+        return True
+    if 0 in a.shape or 0 in b.shape:
+        return False
+    size_a, size_b = _itemsize(a.dtype), _itemsize(b.dtype)
+    last_a = a.offset + sum((n - 1) * s for n, s in zip(a.shape, a.stride, strict=True))
+    last_b = b.offset + sum((n - 1) * s for n, s in zip(b.shape, b.stride, strict=True))
+    if (last_a + 1) * size_a <= b.offset * size_b or (last_b + 1) * size_b <= a.offset * size_a:
+        return False
+    if size_a != size_b:
+        return True
+    ranges: dict[int, list[int]] = {}
+    for shape, stride, sign in ((a.shape, a.stride, 1), (b.shape, b.stride, -1)):
+        for n, s in zip(shape, stride, strict=True):
+            if n > 1 and s > 0:
+                low_high = ranges.setdefault(s, [0, 0])
+                low_high[1 if sign > 0 else 0] += sign * (n - 1)
+    return _has_solution(sorted(ranges.items(), reverse=True), b.offset - a.offset)
+
+
+def _has_solution(terms: list[tuple[int, list[int]]], total: int) -> bool:
+    # Is there a choice of integers low <= x <= high with sum(step * x) == total?  Yes when the search grows too long.
+    lows, highs = [0], [0]
+    for step, (low, high) in reversed(terms):
+        lows.append(lows[-1] + step * low)
+        highs.append(highs[-1] + step * high)
+    lows.reverse()
+    highs.reverse()
+    stack, visited = [(0, total)], 0
+    while stack:
+        depth, rest = stack.pop()
+        visited += 1
+        if visited > _SEARCH_LIMIT:
+            return True
+        if depth == len(terms):
+            if rest == 0:
+                return True
+            continue
+        step, (low, high) = terms[depth]
+        first = max(low, -((highs[depth + 1] - rest) // step))
+        last = min(high, (rest - lows[depth + 1]) // step)
+        if last - first > _SEARCH_LIMIT:
+            return True
+        stack.extend((depth + 1, rest - step * x) for x in range(first, last + 1))
+    return False
+
+
+_itemsizes: dict[str, int] = {}
+
+
+def _itemsize(dtype: str) -> int:
+    size = _itemsizes.get(dtype)
+    if size is None:
+        size = _itemsizes[dtype] = getattr(torch, dtype).itemsize
+    return size
+
+
+def _unwrapped_storage(tensor: torch.Tensor) -> Any:
+    # Tensors inside vmap and grad wrap the one that has the memory.
+    try:
+        while _functorch.is_functorch_wrapped_tensor(tensor):
+            tensor = _functorch.get_unwrapped(tensor)
+        return _storage_of(tensor)
+    except (RuntimeError, NotImplementedError):
+        return None

@@ -1,0 +1,421 @@
+"""How do rows become records?
+
+Runs after the pass, when somebody asks for `recording.trace`: rows of live objects in, frozen records out.  Nothing
+here looks at the model again but for the addresses of modules, parameters and buffers noted at the beginning.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import torch
+
+from lens_trace import _records as records
+from lens_trace._aliases import Owner, Seen, Written, geometry_of
+from lens_trace._functions import Role
+from lens_trace._leaves import children
+from lens_trace._recorder import ArrayTemplate, Call, ModuleRow, ReadRow, Recorder, Row, SequenceTemplate
+from lens_trace._sites import SiteTable
+
+_SCALARS = (int, float, bool, str, type(None))
+_LARGEST = 2**63 - 1
+
+
+class Freezer:
+    """Turns the rows of one recorder into records, each shared part made once."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._sites = SiteTable()
+        self._calls: dict[int, tuple[Any, ...]] = {}
+        self._contexts: dict[tuple[Any, ...], records.Context] = {}
+        self._devices: dict[Any, str] = {}
+        self._storages: dict[int, int] = {}
+        self._grad_names: dict[Any, str] = {}
+        self._constant_addresses: dict[int, str] = {}
+        self.objects: dict[int, Any] = {}
+
+    # -- operations ---------------------------------------------------------------------------------------------
+
+    def operation(self, row: Row) -> records.Operation:
+        """Returns the record of one row."""
+        call = row.call
+        if call is None:
+            return self._source(row)
+        made = self._calls.get(call.id)
+        if made is None:
+            made = self._calls[call.id] = self._call(call)
+        function, args, kwargs, parents, parameters, context, site, user_site, writes = made
+        return records.Operation(
+            records.OperationId(row.id), "call", function, records.CallId(call.id), args, kwargs, parents, parameters,
+            self.spec(row.spec), writes, row.index, row.path, call.module_calls[1:], call.through,  # pyright: ignore[reportArgumentType]
+            call.is_inplace, call.role.is_random, call.elapsed * 1e-9, self._grad_name(row.grad_type), context, site,
+            user_site, None, None, call.thread,
+        )  # fmt: skip
+
+    def _source(self, row: Row) -> records.Operation:
+        args: tuple[records.Argument, ...] = ()
+        parents: list[records.Parent] = []
+        parameters: dict[int, None] = {}
+        if row.source is not None:
+            leaf = self.argument(row.source, (0,), parents, parameters)
+            args = (leaf,)
+        name = self._constant_address(row) if row.kind == "constant" else row.name
+        if row.kind == "buffer" and row.buffer is not None:
+            name = self._recorder.state.buffer_addresses[row.buffer][0]
+        return records.Operation(
+            records.OperationId(row.id), row.kind, None, None, args, (), tuple(parents),  # pyright: ignore[reportArgumentType]
+            tuple(records.ParameterId(p) for p in parameters), self.spec(row.spec), (), None, row.path, (), (), False,
+            False, 0.0, self._grad_name(row.grad_type), None, None, None, name,
+            None if row.buffer is None else records.BufferId(row.buffer), 0,
+        )  # fmt: skip
+
+    def _call(self, call: Call) -> tuple[Any, ...]:
+        parents: list[records.Parent] = []
+        parameters: dict[int, None] = {}
+        args = tuple([self.argument(a, (i,), parents, parameters) for i, a in enumerate(call.args)])
+        kwargs = tuple(
+            [(str(k), self.argument(a, (str(k),), parents, parameters)) for k, a in call.kwargs.items()]
+            if call.kwargs
+            else ()
+        )
+        return (
+            function_record(call.role), args, kwargs, tuple(parents),
+            tuple([records.ParameterId(p) for p in parameters]), self._context(call.modes),
+            self._sites.resolve(call.place), self._sites.resolve(call.user_place),
+            tuple([records.Write(path, self.spec(spec)) for path, spec in call.writes]) if call.writes else (),
+        )  # fmt: skip
+
+    def spec(self, spec: tuple[Any, ...]) -> records.TensorSpec:
+        """Returns the record of what a tensor looks like."""
+        shape, dtype, device, layout, key, requires_grad, _, _ = spec
+        sizes = tuple([int(n) for n in shape])
+        shown = self._devices.get(device)
+        if shown is None:
+            shown = self._devices[device] = str(device)
+        storage = None if key is None else self._storages.setdefault(key, len(self._storages))
+        return records.TensorSpec(
+            sizes, _dtype_name(dtype), shown, math.prod(sizes) * dtype.itemsize,
+            "strided" if layout is torch.strided else str(layout).removeprefix("torch."), storage,
+            dtype in _QUANTIZED, requires_grad,
+        )  # fmt: skip
+
+    def _context(self, modes: tuple[Any, ...]) -> records.Context:
+        context = self._contexts.get(modes)
+        if context is None:
+            grad, inference, autocast, dtype = modes
+            context = records.Context(grad, inference, autocast, _dtype_name(dtype))
+            self._contexts[modes] = context
+        return context
+
+    def _grad_name(self, kind: Any) -> str | None:
+        return None if kind is None else kind.__name__
+
+    def find_constants(self) -> None:
+        """Looks up where the model holds the tensors that nobody had seen; to be called while it still does."""
+        self._constant_addresses = _find_addresses(self._recorder)
+
+    def _constant_address(self, row: Row) -> str | None:
+        return self._constant_addresses.get(row.id)
+
+    # -- arguments ----------------------------------------------------------------------------------------------
+
+    def argument(self, value: Any, path: Any, parents: list[records.Parent], parameters: dict[int, None]) -> records.Argument:
+        """Returns the tree of one argument; appends the edges and parameters that it brings."""
+        kind = type(value)
+        if kind is Owner:
+            return self._reference(value, (), None, path, parents, parameters)
+        if kind is Seen:
+            return self._reference(value.owner, value.overlays, value.geometry, path, parents, parameters)
+        if kind in _SCALARS:
+            return _scalar(value)
+        if kind is tuple or kind is list:
+            items = tuple([self.argument(v, (*path, i), parents, parameters) for i, v in enumerate(value)])
+            return records.SequenceArgument(kind.__name__, items)
+        if kind is dict:
+            return records.MappingArgument(
+                "dict", tuple([(str(k), self.argument(v, (*path, _step(k)), parents, parameters)) for k, v in value.items()])
+            )
+        if kind is slice:
+            return records.SliceArgument(
+                self.argument(value.start, (*path, "start"), parents, parameters),
+                self.argument(value.stop, (*path, "stop"), parents, parameters),
+                self.argument(value.step, (*path, "step"), parents, parameters),
+            )
+        if kind is SequenceTemplate:
+            items = tuple([self.argument(v, (*path, i), parents, parameters) for i, v in enumerate(value.items)])
+            return records.SequenceArgument(f"{value.kind.__module__}.{value.kind.__qualname__}", items)
+        if kind is ArrayTemplate:
+            self.argument(value.reference, path, parents, parameters)
+            return self._opaque(value.array)
+        return _special(value) or self._opaque(value)
+
+    def _reference(self, owner: Owner, overlays: tuple[Written, ...], geometry: records.Geometry | None, path: Any,
+                   parents: list[records.Parent], parameters: dict[int, None]) -> records.Argument:  # fmt: skip
+        written = tuple([records.WrittenValue(records.OperationId(w.operation), w.write, w.geometry) for w in overlays])
+        if owner.parameter is not None:
+            parameters[owner.parameter] = None
+        if owner.operation >= 0:
+            parents.append(records.Parent(records.OperationId(owner.operation), path))
+        for w in overlays:
+            parents.append(records.Parent(records.OperationId(w.operation), path, True))
+        if owner.operation < 0:
+            assert owner.parameter is not None
+            return records.ParameterRef(records.ParameterId(owner.parameter), written, geometry)
+        return records.TensorRef(
+            records.OperationId(owner.operation), owner.write, written, geometry,
+            None if owner.parameter is None else records.ParameterId(owner.parameter),
+            None if owner.buffer is None else records.BufferId(owner.buffer),
+        )  # fmt: skip
+
+    def _opaque(self, value: Any) -> records.Opaque:
+        index = len(self.objects)
+        self.objects[index] = value
+        return records.Opaque(f"{type(value).__module__}.{type(value).__qualname__}", index)
+
+    # -- the rest -----------------------------------------------------------------------------------------------
+
+    def read(self, row: ReadRow) -> records.Read:
+        """Returns the record of one read."""
+        parents: list[records.Parent] = []
+        parameters: dict[int, None] = {}
+        for index, value in enumerate(row.args):
+            self.argument(value, (index,), parents, parameters)
+        for key, value in (row.kwargs or {}).items():
+            self.argument(value, (key,), parents, parameters)
+        return records.Read(
+            row.role.name.strip("_"), tuple(parents), _read_value(row.value), row.after, row.module_calls[1:],  # pyright: ignore[reportArgumentType]
+            self._sites.resolve(row.place), self._sites.resolve(row.user_place),
+        )  # fmt: skip
+
+    def structure(self, value: Any, outputs: Iterable[int]) -> records.Argument:
+        """Returns the tree of the model's result with its tensors pointing to operations of kind output."""
+        return self._structure(value, iter(outputs), set())
+
+    def _structure(self, value: Any, outputs: Any, open_objects: set[int]) -> records.Argument:
+        if isinstance(value, torch.Tensor):
+            return records.TensorRef(records.OperationId(next(outputs)))
+        if type(value) in _SCALARS:
+            return _scalar(value)
+        special = _special(value)
+        parts = children(value) if special is None and id(value) not in open_objects else None
+        if parts is None:
+            return special or records.Opaque(f"{type(value).__module__}.{type(value).__qualname__}", -1)
+        open_objects.add(id(value))
+        items = [(key, self._structure(item, outputs, open_objects)) for key, item in parts[1]]
+        open_objects.discard(id(value))
+        if parts[0] == "sequence":
+            name = type(value).__name__ if type(value) in (list, tuple) else _qualified(value)
+            return records.SequenceArgument(name, tuple([item for _, item in items]))
+        return records.MappingArgument(
+            "dict" if type(value) is dict else _qualified(value), tuple([(str(key), item) for key, item in items])
+        )
+
+
+def _qualified(value: Any) -> str:
+    return f"{type(value).__module__}.{type(value).__qualname__}"
+
+
+def _step(key: Any) -> int | str:
+    return key if isinstance(key, (int, str)) else str(key)
+
+
+def function_record(role: Role) -> records.Function:
+    """Returns the record of a function, made once a role."""
+    if role.frozen is None:
+        role.frozen = records.Function(role.name, role.qualified_name, role.family)  # pyright: ignore[reportArgumentType]
+    return role.frozen
+
+
+_QUANTIZED = frozenset(
+    getattr(torch, name) for name in ("qint8", "quint8", "qint32", "quint4x2", "quint2x4") if hasattr(torch, name)
+)
+_dtype_names: dict[Any, str] = {}
+
+
+def _dtype_name(dtype: torch.dtype) -> str:
+    name = _dtype_names.get(dtype)
+    if name is None:
+        name = _dtype_names[dtype] = str(dtype).removeprefix("torch.")
+    return name
+
+
+def _scalar(value: Any) -> records.Argument:
+    if type(value) is int and not -_LARGEST <= value <= _LARGEST:
+        return records.Special("bigint", str(value))
+    if type(value) is float and not math.isfinite(value):
+        return records.Special("nan" if math.isnan(value) else "inf" if value > 0 else "-inf", str(value))
+    return records.Constant(value)
+
+
+def _special(value: Any) -> records.Argument | None:
+    if isinstance(value, torch.dtype):
+        return records.Special("dtype", _dtype_name(value))
+    if isinstance(value, torch.device):
+        return records.Special("device", str(value))
+    if isinstance(value, torch.layout):
+        return records.Special("layout", str(value).removeprefix("torch."))
+    if isinstance(value, torch.memory_format):
+        return records.Special("memory_format", str(value).removeprefix("torch."))
+    if value is Ellipsis:
+        return records.Special("ellipsis", "...")
+    if type(value) is complex:
+        return records.Special("complex", repr(value))
+    if type(value) is bytes:
+        return records.Special("bytes", value.hex())
+    if type(value) is torch.Size:
+        return records.SequenceArgument("size", tuple([records.Constant(int(n)) for n in value]))
+    if isinstance(value, bool):
+        return records.Constant(bool(value))
+    if isinstance(value, (int, float)) and type(value).__module__ == "numpy":
+        return _scalar(value.item())  # pyright: ignore[reportAttributeAccessIssue]
+    if isinstance(value, (str, int, float)) and not isinstance(value, type):
+        base = str if isinstance(value, str) else int if isinstance(value, int) else float
+        return _scalar(base(value))
+    return None
+
+
+def _read_value(value: Any) -> Any:
+    if type(value) in (bool, str, type(None)):
+        return value
+    if isinstance(value, (int, float)):
+        plain = int(value) if isinstance(value, int) else float(value)
+        return str(plain) if isinstance(plain, int) and not -_LARGEST <= plain <= _LARGEST else plain
+    return repr(value) if isinstance(value, complex) else None
+
+
+def _find_addresses(recorder: Recorder) -> dict[int, str]:
+    wanted = {id(tensor): operation for operation, tensor in recorder.constants}
+    found: dict[int, str] = {}
+    for module in recorder.state.modules if wanted else ():
+        address = recorder.state.addresses[id(module)][0]
+        for name, value in module.__dict__.items():
+            for step, tensor in _tensors_in(name, value):
+                operation = wanted.get(id(tensor))
+                if operation is not None and operation not in found:
+                    found[operation] = f"{address}.{step}" if address else step
+    return found
+
+
+def _tensors_in(name: str, value: Any) -> list[tuple[str, torch.Tensor]]:
+    if name.startswith("__") or name in ("_modules", "_parameters"):
+        return []
+    if isinstance(value, torch.Tensor):
+        return [(name, value)]
+    if type(value) in (list, tuple):
+        return [pair for i, item in enumerate(value) for pair in _tensors_in(f"{name}.{i}", item)]
+    if type(value) is dict:
+        prefix = "" if name == "_buffers" else f"{name}."
+        return [pair for key, item in value.items() for pair in _tensors_in(f"{prefix}{key}", item)]
+    return []
+
+
+# -- modules, parameters, buffers -------------------------------------------------------------------------------
+
+
+def freeze_modules(recorder: Recorder) -> tuple[tuple[records.Module, ...], tuple[records.ModuleCall, ...]]:
+    """Returns the records of all modules and of all module calls."""
+    state = recorder.state
+    rows = [recorder.module_rows[key] for key in sorted(recorder.module_rows)]
+    modules = list(state.modules)
+    index_of = {id(module): i for i, module in enumerate(modules)}
+    addresses = {id(module): list(state.addresses[id(module)]) for module in modules}
+    unnamed: dict[str, int] = {}
+    for row in rows:
+        if id(row.module) not in index_of:
+            name = type(row.module).__name__
+            count = unnamed[name] = unnamed.get(name, 0) + 1
+            index_of[id(row.module)] = len(modules)
+            modules.append(row.module)
+            known = state.addresses.get(id(row.module))
+            addresses[id(row.module)] = known or [f"<{name}>" if count == 1 else f"<{name}:{count}>"]
+    frozen = tuple(_module(recorder, module, i, addresses[id(module)], index_of) for i, module in enumerate(modules))
+    return frozen, _module_calls(rows, addresses, index_of)
+
+
+def _module(recorder: Recorder, module: torch.nn.Module, index: int, addresses: list[str], index_of: dict[int, int]) -> records.Module:
+    state = recorder.state
+    kind = type(module)
+    parameters = [state.parameter_of[id(p)] for p in module._parameters.values() if id(p) in state.parameter_of]
+    buffers = [state.buffer_of[id(b)][1] for b in module._buffers.values() if id(b) in state.buffer_of]
+    children = [index_of[id(c)] for c in module._modules.values() if id(c) in index_of]
+    return records.Module(
+        records.ModuleId(index), tuple(addresses), kind.__name__, f"{kind.__module__}.{kind.__qualname__}",
+        bool(module.training), tuple(records.ParameterId(p) for p in dict.fromkeys(parameters)),
+        tuple(records.BufferId(b) for b in dict.fromkeys(buffers)), tuple(records.ModuleId(c) for c in dict.fromkeys(children)),
+    )  # fmt: skip
+
+
+def _module_calls(rows: list[ModuleRow], addresses: dict[int, list[str]], index_of: dict[int, int]) -> tuple[records.ModuleCall, ...]:
+    passes: dict[int, int] = {}
+    chosen: dict[int, str] = {}
+    calls: list[records.ModuleCall] = []
+    for row in rows:
+        key = id(row.module)
+        passes[key] = passes.get(key, 0) + 1
+        outer = chosen.get(row.parent, "") if row.parent is not None else ""
+        address = chosen[row.id] = _address_under(outer, addresses[key])
+        calls.append(
+            records.ModuleCall(
+                records.ModuleCallId(row.id), records.ModuleId(index_of[key]), address, passes[key],
+                None if row.parent is None else records.ModuleCallId(row.parent), row.depth,
+                tuple(records.OperationId(i) for i in dict.fromkeys(row.inputs)),
+                tuple(records.OperationId(o) for o in dict.fromkeys(row.outputs)),
+                row.training, max(row.end - row.start, 0) * 1e-9, row.first, row.last,
+            )
+        )  # fmt: skip
+    return tuple(calls)
+
+
+def _address_under(outer: str, addresses: list[str]) -> str:
+    if len(addresses) == 1:
+        return addresses[0]
+    prefix = f"{outer}." if outer else ""
+    return next((a for a in addresses if a.startswith(prefix)), addresses[0])
+
+
+def freeze_parameters(recorder: Recorder) -> tuple[records.Parameter, ...]:
+    """Returns the records of all parameters."""
+    addresses = recorder.state.parameter_addresses
+    return tuple(
+        records.Parameter(
+            records.ParameterId(i), tuple(addresses[i]) if i < len(addresses) else (), _shape(p), _dtype_name(p.dtype),
+            str(p.device), math.prod(_shape(p)), math.prod(_shape(p)) * p.dtype.itemsize, bool(p.requires_grad),
+        )
+        for i, p in enumerate(recorder.live_parameters)
+    )  # fmt: skip
+
+
+def freeze_buffers(recorder: Recorder) -> tuple[records.Buffer, ...]:
+    """Returns the records of all registered buffers."""
+    state = recorder.state
+    return tuple(
+        records.Buffer(
+            records.BufferId(i), tuple(state.buffer_addresses[i]), _shape(b), _dtype_name(b.dtype), str(b.device),
+            math.prod(_shape(b)) * b.dtype.itemsize, state.buffer_is_persistent[i],
+        )
+        for i, b in enumerate(state.buffers)
+    )  # fmt: skip
+
+
+def _shape(tensor: torch.Tensor) -> tuple[int, ...]:
+    try:
+        return tuple(int(n) for n in tensor.shape)
+    except RuntimeError:  # a lazy parameter that was never made
+        return ()
+
+
+def library_versions() -> tuple[tuple[str, str], ...]:
+    """Returns the versions that a trace depends on."""
+    try:
+        own = version("lens-trace")
+    except PackageNotFoundError:
+        own = "unknown"
+    return (("torch", str(torch.__version__)), ("python", sys.version.split()[0]), ("lens-trace", own))
+
+
+__all__ = ["Freezer", "freeze_buffers", "freeze_modules", "freeze_parameters", "function_record", "geometry_of", "library_versions"]

@@ -1,0 +1,384 @@
+"""How is every torch function seen?
+
+The paper wraps each torch function in a logging decorator for the length of one forward pass.  Here that decorator is
+installed through PyTorch's own protocol, `TorchFunctionMode`: it also sees functions that the model captured long
+before (closures, partials, defaults), `torch.ops`, custom operators and the bodies of autograd functions, and it is
+gone by itself when the pass ends.
+
+One `RecordingMode` belongs to one thread of one trace.  Its handler runs with the mode itself switched off, so what it
+does is not recorded.  This file is the hot path: about ten microseconds an operation are all there is.
+"""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from time import perf_counter_ns
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+from lens_trace._aliases import Owner
+from lens_trace._functions import COMPOSITE, ESCAPE, METADATA, OPERATION, PLAIN, READ, Role, known_roles, role_of, written_arguments
+from lens_trace._notes import note_failed_call
+from lens_trace._recorder import Call, ReadRow, Recorder, Row, spec_of
+from lens_trace._rng import RngState, capture_state
+from lens_trace._sites import user_place
+
+_Tensor = torch.Tensor
+_Parameter = torch.nn.Parameter
+_push = torch._C._push_on_torch_function_stack
+_pop = torch._C._pop_torch_function_stack
+_storage_of = torch._C.TensorBase.untyped_storage
+_is_grad_enabled = torch.is_grad_enabled
+_is_inference = torch.is_inference_mode_enabled
+_is_autocast = torch._C._is_any_autocast_enabled
+_default_dtype = torch.get_default_dtype
+_quiet = torch._C.DisableTorchFunction
+_plain_types = ((), (_Tensor,), (_Parameter,), (_Tensor, _Parameter), (_Parameter, _Tensor))
+_nothing: dict[str, Any] = {}
+_scalars = (bool, int, float, complex, str, list)
+
+
+class RecordingMode(TorchFunctionMode):
+    """Records what one thread does."""
+
+    def __init__(self, recorder: Recorder, thread: int, module_calls: tuple[int, ...]) -> None:
+        super().__init__()
+        self.recorder = recorder
+        self.thread = thread
+        self.module_calls = module_calls
+        self.is_nested = torch._C._len_torch_function_stack() > 0
+        self._opening: list[Any] = []
+        self._through: tuple[str, ...] = ()
+        self._delegated: list[Any] = []
+        self._rng: RngState | None = None
+        self._roles = known_roles()
+
+    def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+        """Sees one call."""
+        try:
+            role = self._roles.get(func)
+        except TypeError:
+            role = None
+        if role is None:
+            with _quiet():
+                role = role_of(func)
+        kind = role.kind
+        if kind == METADATA:
+            return func(*args, **kwargs) if kwargs else func(*args)
+        if types not in _plain_types and self._has_own_protocol(types) and not (
+            self._delegated and self._delegated[-1] == func
+        ):
+            return self._delegate(role, func, types, args, kwargs or _nothing)
+        if kind == OPERATION:
+            return self._run(role, func, args, kwargs or _nothing)
+        if kind == COMPOSITE:
+            if self._opening and self._opening[-1] == func:
+                return self._run(role, func, args, kwargs or _nothing)
+            return self._open(role, func, args, kwargs or _nothing)
+        if kind == READ:
+            return self._read(role, func, args, kwargs or _nothing)
+        if kind == ESCAPE:
+            return self._let_escape(role, func, args, kwargs or _nothing)
+        assert kind == PLAIN
+        return func(*args, **(kwargs or _nothing))
+
+    # -- composites ---------------------------------------------------------------------------------------------
+
+    def _open(self, role: Role, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        through = self._through
+        opening = self._opening
+        opening.append(func)
+        self._through = (*through, role.qualified_name)
+        _push(self)
+        try:
+            result = role.opened(*args, **kwargs)  # pyright: ignore[reportOptionalCall] - composites are opened
+        finally:
+            _pop()
+            opening.pop()
+            self._through = through
+        if type(result) is _Tensor:
+            owner = self.recorder.memory.owners.get(id(result))
+            if owner is not None and owner.reference() is result:
+                return result
+        self._record_unseen(role, func, args, kwargs, result)
+        return result
+
+    def _has_own_protocol(self, types: Any) -> bool:
+        plain = _Tensor.__torch_function__.__func__  # pyright: ignore[reportFunctionMemberAccess]
+        disabled = torch._C._disabled_torch_function_impl
+        for kind in types:
+            own = kind.__torch_function__
+            if own is not disabled and getattr(own, "__func__", None) is not plain:
+                return True
+        return False
+
+    def _delegate(self, role: Role, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        self._delegated.append(func)
+        _push(self)
+        try:
+            result: Any = NotImplemented
+            for kind in types:
+                if kind is _Tensor or kind is _Parameter:
+                    continue
+                result = kind.__torch_function__(func, types, args, kwargs)
+                if result is not NotImplemented:
+                    break
+        finally:
+            _pop()
+            self._delegated.pop()
+        if result is NotImplemented:
+            return self._run(role, func, args, kwargs)
+        if role.kind in (OPERATION, COMPOSITE):
+            self._record_unseen(role, func, args, kwargs, result)
+        return result
+
+    def _record_unseen(self, role: Role, func: Any, args: Any, kwargs: Any, result: Any) -> None:
+        # What a composite returned although none of the parts recorded made it: then the whole is the operation.
+        with _quiet():
+            memory = self.recorder.memory
+            leaves: list[tuple[tuple[int | str, ...], torch.Tensor]] = []
+            _leaves(result, (), leaves)
+            unseen = [
+                leaf for _, leaf in leaves
+                if memory.find(leaf) is None and id(leaf) not in self.recorder.state.by_id
+            ]  # fmt: skip
+            if unseen:
+                held = tuple([self.recorder.template(a) for a in args])
+                named = {key: self.recorder.template(a) for key, a in kwargs.items()} if kwargs else None
+                self._record(role, func, args, kwargs, held, named, [], result, 0, sys._getframe(3))
+
+    # -- operations ---------------------------------------------------------------------------------------------
+
+    def _run(self, role: Role, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        recorder = self.recorder
+        try:
+            if self.is_nested:
+                with _quiet():
+                    before = self._before(recorder, role, args, kwargs)
+            else:
+                before = self._before(recorder, role, args, kwargs)
+            shown_args, shown_kwargs = args, kwargs
+            if recorder.sink is not None and before[2]:
+                shown_args, shown_kwargs = _copied(args, kwargs, before[2])
+            start = perf_counter_ns()
+            result = func(*args, **kwargs) if kwargs else func(*args)
+            elapsed = perf_counter_ns() - start
+        except BaseException as error:
+            note_failed_call(recorder, error, role, args, kwargs, self.module_calls)
+            raise
+        frame = sys._getframe(2)
+        if self.is_nested:
+            with _quiet():
+                self._record(role, func, shown_args, shown_kwargs, *before[:3], result, elapsed, frame, before[3])
+        else:
+            self._record(role, func, shown_args, shown_kwargs, before[0], before[1], before[2], result, elapsed, frame, before[3])
+        return result
+
+    def _before(self, recorder: Recorder, role: Role, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+        template = recorder.template
+        held = tuple([template(a) for a in args])
+        named = {key: template(a) for key, a in kwargs.items()} if kwargs else None
+        state = None
+        if role.is_random:
+            state = self._rng = capture_state(kwargs.get("generator"), self._rng)
+        writes: Any = ()
+        if role.write_rule != "none" or "out" in kwargs:
+            writes = written_arguments(role, args, kwargs)
+            recorder.before_writes(writes)
+        elif role.name == "data.__set__" and args:
+            recorder.state.before_write(args[0], recorder.memory.storage_key(args[0]))
+        return held, named, writes, state
+
+    def _record(self, role: Role, func: Any, args: Any, kwargs: Any, held: tuple[Any, ...], named: Any, writes: Any,
+                result: Any, elapsed: int, frame: Any, state: RngState | None = None) -> None:  # fmt: skip
+        recorder = self.recorder
+        if type(result) is _Tensor and not writes:
+            leaves = None
+        else:
+            leaves, writes, result = _targets(role, args, result, writes)
+            if not leaves:
+                if isinstance(result, _scalars) and result is not NotImplemented and not isinstance(result, str):
+                    self._note_read(role, held, named, result, frame)
+                return
+        call_id = recorder.next_call()
+        recorder.functions[call_id] = func
+        if state is not None:
+            recorder.rng_states[call_id] = state
+        recorder.elapsed_functions += elapsed
+        is_inplace = False
+        beside: tuple[Any, ...] = ()
+        if leaves is not None:
+            beside, is_inplace = _beside(role, args, leaves, writes)
+        call = Call(
+            call_id, role, held, named, self.module_calls, self._through,
+            (_is_grad_enabled(), _is_inference(), _autocast() if _is_autocast() else (), _default_dtype()),
+            elapsed, (frame.f_code, frame.f_lasti), user_place(frame), self.thread, is_inplace,
+            tuple([(path, spec) for path, _, spec in beside]),
+        )  # fmt: skip
+        if leaves is None:
+            self._own(call, None, (), result, recorder)
+            if recorder.sink is not None:
+                recorder.sink_call(call, args, kwargs, [((), result)])
+            return
+        written = {id(tensor) for _, tensor in writes}
+        single = len(leaves) == 1 and leaves[0][0] == ()
+        first = -1
+        for index, (path, tensor) in enumerate(leaves):
+            operation = self._own(call, None if single else index, path, tensor, recorder, id(tensor) in written)
+            first = operation if first < 0 else first
+        for index, (_, tensor, _spec) in enumerate(beside):
+            recorder.log_write(tensor, first, index)
+            if recorder.keeps_all or (recorder.keeps_ids is not None and first in recorder.keeps_ids):
+                key = recorder.memory.storage_key(tensor)
+                recorder.saver.save((first, index), tensor, key, recorder.memory.log_length(key))
+        if recorder.sink is not None:
+            recorder.sink_call(call, args, kwargs, leaves)
+
+    def _own(self, call: Call, index: int | None, path: tuple[int | str, ...], tensor: torch.Tensor, recorder: Recorder,
+             is_written: bool = False) -> int:  # fmt: skip
+        """Notes one returned tensor."""
+        memory = recorder.memory
+        operation = recorder.next_operation()
+        requires_grad = tensor.requires_grad
+        try:
+            storage = _storage_of(tensor)
+            key = storage._cdata
+            if key not in memory.holds:
+                memory.holds[key] = storage._weak_ref()
+            spec = (tensor.shape, tensor.dtype, tensor.device, tensor.layout, key, requires_grad, None, False)
+        except (RuntimeError, NotImplementedError):
+            key = memory.storage_key(tensor)
+            spec = (*spec_of(tensor, key)[:7], bool(torch._C._functorch.is_functorch_wrapped_tensor(tensor)))
+        row = Row(operation, "call", call, index, path, spec,
+                  type(tensor.grad_fn) if requires_grad and tensor.grad_fn is not None else None, None, None, None)  # fmt: skip
+        recorder.rows.append(row)
+        if is_written:
+            recorder.log_write(tensor, operation, None)
+        else:
+            log = memory.logs.get(key) if memory.logs else None  # pyright: ignore[reportArgumentType]
+            owner = Owner(weakref.ref(tensor), operation, None, key, 0 if log is None else len(log))
+            previous = memory.owners.get(id(tensor))
+            if previous is not None and previous.reference() is tensor:  # handed on: still the same parameter or buffer
+                owner.parameter, owner.buffer = previous.parameter, previous.buffer
+            memory.owners[id(tensor)] = owner
+            if key is not None and key not in memory.first_owner:
+                memory.first_owner[key] = owner
+        if recorder.keeps_all:
+            if not spec[7]:
+                recorder.saver.save(operation, tensor, key, memory.log_length(key))
+        elif recorder.keeps_ids is not None or recorder.asks_record:
+            recorder.consider(row, tensor, key)
+        return operation
+
+    def run_outside_protocol(self, role: Role, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Runs and records a function that PyTorch does not dispatch."""
+        return self._run(role, function, args, kwargs)
+
+    def record_identity(self, role: Role, tensor: torch.Tensor, frame: Any) -> None:
+        """Notes that a module hands a tensor on; the tensor object belongs to that operation from now on."""
+        held = (self.recorder.template(tensor),)
+        self._record(role, role.function, (tensor,), _nothing, held, None, (), tensor, 0, frame)
+
+    def record_opaque(self, role: Role, module: Any, args: Any, kwargs: Any, results: Any, frame: Any) -> None:
+        """Notes a module as one operation: its input is known, what happened inside was not seen."""
+        recorder = self.recorder
+        held = tuple([recorder.template(a) for a in args])
+        named = {key: recorder.template(a) for key, a in kwargs.items()} if kwargs else None
+        result = results[0] if len(results) == 1 else results
+        self._record(role, module, args, kwargs, held, named, (), result, 0, frame)
+
+    # -- reads --------------------------------------------------------------------------------------------------
+
+    def _read(self, role: Role, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        try:
+            result = func(*args, **kwargs)
+        except BaseException as error:
+            note_failed_call(self.recorder, error, role, args, kwargs, self.module_calls)
+            raise
+        if isinstance(result, _Tensor):  # `torch.equal` of a subclass and the like
+            return result
+        with _quiet():
+            held = tuple([self.recorder.template(a) for a in args])
+            named = {key: self.recorder.template(a) for key, a in kwargs.items()} if kwargs else None
+        self._note_read(role, held, named, result, sys._getframe(2))
+        return result
+
+    def _note_read(self, role: Role, held: Any, named: Any, value: Any, frame: Any) -> None:
+        self.recorder.reads.append(
+            ReadRow(role, held, named, value, len(self.recorder.rows), self.module_calls, (frame.f_code, frame.f_lasti),
+                    user_place(frame))  # fmt: skip
+        )
+
+    def _let_escape(self, role: Role, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        recorder = self.recorder
+        tensor = args[0] if args else kwargs.get("self")
+        with _quiet():
+            if isinstance(tensor, _Tensor):
+                held = (recorder.template(tensor), *args[1:])
+                recorder.escape(tensor)
+            else:
+                held = args
+            result = func(*args, **kwargs)
+            if isinstance(tensor, _Tensor):
+                recorder.escape(tensor, result)
+                if role.name in ("numpy", "__array__"):
+                    self._note_read(role, held, None, None, sys._getframe(2))
+        return result
+
+
+def _copied(args: tuple[Any, ...], kwargs: dict[str, Any], writes: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    # The sink is shown arguments as they were before the call wrote into them.
+    copies = {id(tensor): tensor.detach().clone() for _, tensor in writes}
+
+    def copy(value: Any) -> Any:
+        if isinstance(value, _Tensor):
+            return copies.get(id(value), value)
+        if type(value) in (list, tuple):
+            return type(value)([copy(item) for item in value])
+        return value
+
+    return tuple([copy(a) for a in args]), {key: copy(a) for key, a in kwargs.items()}
+
+
+def _targets(role: Role, args: Any, result: Any, writes: Any) -> tuple[list[Any], Any, Any]:
+    leaves: list[tuple[tuple[int | str, ...], torch.Tensor]] = []
+    _leaves(result, (), leaves)
+    if not leaves and writes:  # `x[0] = 1` returns nothing: the written argument is the value
+        first = writes[0][1]
+        return [((), first)], writes, first
+    if not leaves and role.name == "data.__set__":
+        return [((), args[0])], writes, args[0]
+    return leaves, writes, result
+
+
+def _beside(role: Role, args: Any, leaves: list[Any], writes: Any) -> tuple[tuple[Any, ...], bool]:
+    returned = {id(tensor) for _, tensor in leaves}
+    written = {id(tensor) for _, tensor in writes}
+    beside = tuple((path, tensor, spec_of(tensor, None)) for path, tensor in writes if id(tensor) not in returned)
+    is_inplace = bool(returned & written) or (role.moves_object and bool(args) and id(args[0]) in returned)
+    return beside, is_inplace
+
+
+def _leaves(value: Any, path: tuple[int | str, ...], found: list[Any]) -> None:
+    if isinstance(value, _Tensor):
+        found.append((path, value))
+    elif isinstance(value, (list, tuple)):
+        for index, item in enumerate(value):
+            _leaves(item, (*path, index), found)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _leaves(item, (*path, key if isinstance(key, (str, int)) else str(key)), found)
+
+
+def _autocast() -> tuple[tuple[str, str], ...]:
+    found: list[tuple[str, str]] = []
+    for device in ("cpu", "cuda", "mps", "xpu"):
+        try:
+            if torch.is_autocast_enabled(device):
+                found.append((device, str(torch.get_autocast_dtype(device))[6:]))
+        except RuntimeError:
+            continue
+    return tuple(found)

@@ -1,0 +1,82 @@
+"""What does the user learn when the model raises?
+
+The exception keeps its type and traceback.  It gets one note: the operation that failed, the shapes of its arguments,
+and the module it ran in.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+if TYPE_CHECKING:
+    from lens_trace._functions import Role
+    from lens_trace._recorder import Recorder
+
+_LONGEST = 60
+
+
+def note_failed_call(recorder: Recorder, error: BaseException, role: Role, args: tuple[Any, ...],
+                     kwargs: dict[str, Any], module_calls: tuple[int, ...]) -> None:  # fmt: skip
+    """Adds the note of a failed function call, once per exception."""
+    if getattr(error, "_lens_noted", False):
+        return
+    with torch._C.DisableTorchFunction():
+        shown = ", ".join([*(_shown(a) for a in args), *(f"{key}={_shown(a)}" for key, a in kwargs.items())])
+    text = f"Lens: raised by {role.qualified_name}({shown}) in {module_text(recorder, module_calls)}"
+    devices = {tensor.device.type for tensor in _tensors((*args, *kwargs.values()))}
+    if len(devices) > 1:
+        text += (f". Its arguments live on {' and '.join(sorted(devices))}: Lens moves nothing between devices, "
+                 "move the inputs or the model with .to(device) first")  # fmt: skip
+    add_note(error, text)
+
+
+def note_failed_module(recorder: Recorder, error: BaseException, module_calls: tuple[int, ...]) -> None:
+    """Adds a note to an exception that no torch function raised."""
+    if not getattr(error, "_lens_noted", False):
+        add_note(error, f"Lens: raised in {module_text(recorder, module_calls)}, outside any torch function, "
+                        f"after {len(recorder.rows)} recorded operations")  # fmt: skip
+
+
+def add_note(error: BaseException, text: str) -> None:
+    """Adds a note and marks the exception, so that it is told once."""
+    error.add_note(text + ". What was recorded so far is on this exception as `.lens_recording`.")
+    try:
+        error._lens_noted = True  # pyright: ignore[reportAttributeAccessIssue]
+    except AttributeError:  # an exception with slots
+        return
+
+
+def module_text(recorder: Recorder, module_calls: tuple[int, ...]) -> str:
+    """Returns `module features.3 (Conv2d)` for the innermost open module."""
+    if len(module_calls) < 1:
+        return f"the model ({type(recorder.model).__name__})"
+    module = recorder.module_rows[module_calls[-1]].module
+    addresses = recorder.state.addresses.get(id(module))
+    if not addresses or addresses[0] == "":
+        return f"the model ({type(module).__name__})"
+    return f"module {addresses[0]} ({type(module).__name__})"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, torch.Tensor):
+        return f"{str(value.dtype)[6:]}{list(value.shape)}"
+    if isinstance(value, (list, tuple)):
+        inner = ", ".join(_shown(item) for item in value[:4]) + (", ..." if len(value) > 4 else "")
+        return f"[{inner}]" if isinstance(value, list) else f"({inner})"
+    if value is None or isinstance(value, (bool, int, float, complex, torch.dtype, torch.device)):
+        return str(value)
+    if isinstance(value, str):
+        return repr(value[:_LONGEST])
+    return type(value).__name__
+
+
+def _tensors(values: Any) -> list[torch.Tensor]:
+    found: list[torch.Tensor] = []
+    for value in values:
+        if isinstance(value, torch.Tensor):
+            found.append(value)
+        elif isinstance(value, (list, tuple)):
+            found.extend(_tensors(value))
+    return found

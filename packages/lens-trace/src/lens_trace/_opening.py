@@ -1,0 +1,81 @@
+"""How are composite functions opened?
+
+`F.multi_head_attention_forward`, `F.normalize`, `Tensor.norm` are Python: they ask `has_torch_function(...)` first and,
+when a mode is on, hand themselves over as one call.  To record the operations inside, a copy of the function is run
+whose globals answer False to that question, with the mode on again.  The original is never touched.
+
+The copy's globals are a dict that reads through to the live ones, so that a name patched later is still seen.  Two
+special shapes: functions made by `boolean_dispatch` (all max pools) hold their two bodies in closure cells, which are
+opened as well; and `torch.nn.init` asks by attribute (`torch.overrides.has_torch_function`), so there `torch` itself
+is seen through a proxy.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+_QUESTIONS = ("has_torch_function", "has_torch_function_unary", "has_torch_function_variadic")
+_CELLS_WITH_BODIES = ("if_true", "if_false")
+
+
+def open_function(function: types.FunctionType) -> Callable[..., Any]:
+    """Returns a copy of a Python function of torch that does not hand itself over to the mode."""
+    copy = types.FunctionType(
+        function.__code__,
+        _OpenGlobals(function),
+        function.__name__,
+        function.__defaults__,
+        _open_closure(function),
+    )
+    copy.__kwdefaults__ = function.__kwdefaults__
+    copy.__qualname__ = function.__qualname__
+    copy.__module__ = function.__module__
+    return copy
+
+
+class _OpenGlobals(dict[str, Any]):
+    """Globals that answer False to `has_torch_function*` and are otherwise the live ones."""
+
+    def __init__(self, function: types.FunctionType) -> None:
+        super().__init__(dict.fromkeys(_QUESTIONS, _answer_no))
+        self["__builtins__"] = function.__globals__.get("__builtins__", __builtins__)
+        if "overrides" in function.__code__.co_names and function.__globals__.get("torch") is torch:
+            self["torch"] = _TORCH_SEEN_FROM_INSIDE
+        self._live = function.__globals__
+
+    def __missing__(self, name: str) -> Any:
+        return self._live[name]
+
+
+def _answer_no(*_: Any) -> bool:
+    return False
+
+
+class _Proxy:
+    def __init__(self, target: Any, **replaced: Any) -> None:
+        self.__dict__.update(replaced)
+        self._target = target
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._target, name)
+
+
+_TORCH_SEEN_FROM_INSIDE = _Proxy(torch, overrides=_Proxy(torch.overrides, **dict.fromkeys(_QUESTIONS, _answer_no)))
+
+
+def _open_closure(function: types.FunctionType) -> tuple[types.CellType, ...] | None:
+    closure = function.__closure__
+    if closure is None:
+        return None
+    cells: list[types.CellType] = []
+    for name, cell in zip(function.__code__.co_freevars, closure, strict=True):
+        body = cell.cell_contents
+        if name in _CELLS_WITH_BODIES and isinstance(body, types.FunctionType):
+            cells.append(types.CellType(open_function(body)))
+        else:
+            cells.append(cell)
+    return tuple(cells)

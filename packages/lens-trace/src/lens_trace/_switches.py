@@ -1,0 +1,303 @@
+"""Which process-wide switches does a trace turn, and who turns them back?
+
+The mode itself belongs to one thread.  A few things do not: `Module.__call__` and the functions that PyTorch does not
+dispatch are wrapped, the fused attention path is switched off, compiled code runs eagerly, threads that the model
+starts are given a mode, the garbage collector pauses, the recursion limit grows.  Two traces at once must not restore each
+other's work, so all of this is counted under one lock: turned on by the first trace, off by the last.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import functools
+import gc
+import os
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from lens_trace._functions import OPERATION, Role
+from lens_trace._intercept import RecordingMode
+from lens_trace._modules import active, wrapped_call
+
+_lock = threading.RLock()
+_count = 0
+_undo: list[Callable[[], None]] = []
+_RECURSION_FACTOR = 4
+
+
+@contextmanager
+def recording_switches() -> Iterator[None]:
+    """Turns every switch for the length of the body."""
+    global _count
+    with _lock:
+        if _count == 0:
+            _turn_on()
+        _count += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _count -= 1
+            if _count == 0:
+                _turn_off()
+
+
+@contextmanager
+def plain_switches() -> Iterator[None]:
+    """Turns only what changes results (the fused attention path, compiled code), for a forward to compare with."""
+    with _lock:
+        undo = [_switch_fastpath_off(), _force_eager()]
+    try:
+        yield
+    finally:
+        with _lock:
+            for step in reversed(undo):
+                step()
+
+
+def _turn_on() -> None:
+    steps: list[Callable[[], Callable[[], None]]] = [
+        _switch_fastpath_off,
+        _force_eager,
+        _wrap_modules,
+        _wrap_scripted,
+        _wrap_undispatched,
+        _wrap_threads,
+        _raise_recursion_limit,
+        _pause_collector,
+    ]
+    try:
+        for step in steps:
+            _undo.append(step())
+    except BaseException:
+        _turn_off()
+        raise
+
+
+def _turn_off() -> None:
+    while _undo:
+        _undo.pop()()
+
+
+def _switch_fastpath_off() -> Callable[[], None]:
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    return lambda: torch.backends.mha.set_fastpath_enabled(before)
+
+
+def _force_eager() -> Callable[[], None]:
+    if "torch._dynamo" not in sys.modules:  # importing it costs seconds; nothing is compiled without it
+        return _do_nothing
+    stance = getattr(torch.compiler, "set_stance", None)
+    if stance is None:
+        return _do_nothing
+    setter = stance("force_eager")
+    setter.__enter__()
+    return lambda: setter.__exit__(None, None, None)
+
+
+def _do_nothing() -> None:
+    return None
+
+
+def _wrap_modules() -> Callable[[], None]:
+    return _replace(torch.nn.Module, "__call__", wrapped_call)
+
+
+def _wrap_scripted() -> Callable[[], None]:
+    undo = [
+        _replace(kind, "__call__", _wrap_scripted_call)
+        for kind in (torch._C.ScriptFunction, torch._C.ScriptMethod)
+        if "__call__" in vars(kind)
+    ]
+    return lambda: [step() for step in reversed(undo)] and None
+
+
+def _wrap_undispatched() -> Callable[[], None]:
+    undo = [
+        _replace(torch, name, functools.partial(_wrap_function, name))
+        for name in ("from_numpy", "frombuffer", "from_dlpack")
+        if hasattr(torch, name)
+    ]
+    return lambda: [step() for step in reversed(undo)] and None
+
+
+def _wrap_threads() -> Callable[[], None]:
+    undo = [
+        _replace(threading.Thread, "start", _wrap_start),
+        _replace(concurrent.futures.ThreadPoolExecutor, "submit", _wrap_submit),
+    ]
+    return lambda: [step() for step in reversed(undo)] and None
+
+
+def _raise_recursion_limit() -> Callable[[], None]:
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(before * _RECURSION_FACTOR)
+
+    def undo() -> None:
+        if sys.getrecursionlimit() == before * _RECURSION_FACTOR:  # else the model has set its own
+            sys.setrecursionlimit(before)
+
+    return undo
+
+
+def _pause_collector() -> Callable[[], None]:
+    if not gc.isenabled():
+        return _do_nothing
+    gc.disable()
+    return gc.enable
+
+
+def _replace(owner: Any, name: str, wrap: Callable[[Any], Any]) -> Callable[[], None]:
+    before = vars(owner)[name]
+    setattr(owner, name, wrap(before))
+    return lambda: setattr(owner, name, before)
+
+
+# -- what PyTorch does not dispatch -----------------------------------------------------------------------------
+
+
+def record_call(function: Callable[..., Any], role: Role, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Runs a function as one recorded operation of every trace active in this thread."""
+    modes = active.modes
+    if not modes:
+        return function(*args, **kwargs)
+    mode = modes[-1]
+    top = torch._C._get_function_stack_at(torch._C._len_torch_function_stack() - 1) if (
+        torch._C._len_torch_function_stack()
+    ) else None  # fmt: skip
+    if top is not mode:  # inside another handler, or with recording off
+        return function(*args, **kwargs)
+    torch._C._pop_torch_function_stack()
+    try:
+        return mode.run_outside_protocol(role, function, args, kwargs)
+    finally:
+        torch._C._push_on_torch_function_stack(mode)
+
+
+def extension_role(function: Callable[..., Any]) -> Role:
+    """Returns the role of a function decorated with `@operation`."""
+    name = str(getattr(function, "__name__", type(function).__name__))
+    role = Role(function, OPERATION, name, f"{getattr(function, '__module__', '')}.{name}", "extension")
+    if name.endswith("_") and not name.endswith("__"):
+        role.write_rule = "first"
+    return role
+
+
+def _wrap_function(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+    role = Role(original, OPERATION, name, f"torch.{name}", "function")
+
+    @functools.wraps(original)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return record_call(original, role, args, kwargs)
+
+    return wrapper
+
+
+def _wrap_scripted_call(original: Callable[..., Any]) -> Callable[..., Any]:
+    def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if not active.modes:
+            return original(self, *args, **kwargs)
+        name = str(getattr(self, "name", None) or getattr(self, "__name__", None) or type(self).__name__)
+        if name == "forward":
+            name = _scripted_class_name(self) or name
+        role = Role(self, OPERATION, name, f"torch.jit.{name}", "scripted")
+        return record_call(functools.partial(original, self), role, args, kwargs)
+
+    return __call__
+
+
+def _scripted_class_name(method: Any) -> str | None:
+    try:
+        return str(method.owner()._type().name())
+    except (AttributeError, RuntimeError):
+        return None
+
+
+# -- threads that the model starts ------------------------------------------------------------------------------
+
+
+@contextmanager
+def attached(modes: tuple[RecordingMode, ...]) -> Iterator[None]:
+    """Makes modes the active ones of this thread, pushed in order."""
+    before = active.modes
+    active.modes = (*before, *modes)
+    pushed = 0
+    try:
+        for mode in modes:
+            torch._C._push_on_torch_function_stack(mode)
+            pushed += 1
+        yield
+    finally:
+        for _ in range(pushed):
+            torch._C._pop_torch_function_stack()
+        active.modes = before
+
+
+def _modes_for_child() -> tuple[RecordingMode, ...]:
+    return tuple(
+        RecordingMode(mode.recorder, mode.recorder.next_thread(), mode.module_calls) for mode in active.modes
+    )
+
+
+def _wrap_start(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def start(self: threading.Thread) -> None:
+        if active.modes:
+            modes, run = _modes_for_child(), self.run
+
+            def recorded_run() -> None:
+                self.__dict__.pop("run", None)
+                if all(mode.recorder.is_running for mode in modes):
+                    with attached(modes):
+                        run()
+                else:
+                    run()
+
+            self.run = recorded_run  # pyright: ignore[reportAttributeAccessIssue]
+        original(self)
+
+    return start
+
+
+def _wrap_submit(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def submit(self: Any, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        if not active.modes:
+            return original(self, fn, *args, **kwargs)
+        modes = _modes_for_child()
+
+        def recorded(*inner_args: Any, **inner_kwargs: Any) -> Any:
+            if active.modes or not all(mode.recorder.is_running for mode in modes):
+                return fn(*inner_args, **inner_kwargs)
+            with attached(modes):
+                return fn(*inner_args, **inner_kwargs)
+
+        return original(self, recorded, *args, **kwargs)
+
+    return submit
+
+
+def _forget_in_child() -> None:
+    # A forked worker inherits the switches but not the traces: it works plainly.
+    global _count
+    active.modes = ()
+    while torch._C._len_torch_function_stack():
+        torch._C._pop_torch_function_stack()
+    _turn_off()
+    _count = 0
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_in_child)
+
+with warnings.catch_warnings():
+    # Touched here, so that their deprecation does not warn in the middle of somebody's forward.
+    warnings.simplefilter("ignore")
+    _scripted = (torch._C.ScriptFunction, torch._C.ScriptMethod)

@@ -1,0 +1,220 @@
+"""How are values saved, exactly and without needless copies?
+
+Memory born in the pass is saved with torch's lazy clone: copy-on-write inside the allocator, so the value stays exact
+whatever writes the original later, seen by torch or not.  Memory that lived before the pass or that something outside
+can reach (inputs, parameters, buffers, arrays of numpy) is only referred to; it is copied before the first write that
+is about to touch it, and in any case at the end.  Views of one such storage are copied together.
+
+A saved value remembers its version counter; one that changed all the same is an error when it is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeAlias
+
+import torch
+
+from lens_trace._errors import ChangedTensorError, NotSavedError
+from lens_trace._records import Operation, OperationId
+
+Key: TypeAlias = "int | tuple[int, int]"
+
+_lazy_clone: Callable[[torch.Tensor], torch.Tensor] | None = getattr(torch, "_lazy_clone", None)
+_strided = torch.strided
+
+
+class Tensors(Mapping[OperationId, torch.Tensor]):
+    """The saved values of a trace by operation id, in the order they were made.
+
+    `tensors[id]` also takes the `Operation` itself.  A value that was not kept raises `NotSavedError`; one that was
+    written after it was saved raises `ChangedTensorError`.
+    """
+
+    __slots__ = ("_payloads", "_versions", "_written", "nbytes")
+
+    def __init__(
+        self,
+        payloads: Mapping[int, torch.Tensor],
+        written: Mapping[tuple[int, int], torch.Tensor] | None = None,
+        nbytes: int | None = None,
+    ) -> None:
+        self._payloads = dict(payloads)
+        self._written = dict(written or {})
+        self._versions = {key: _version(tensor) for key, tensor in self._payloads.items()}
+        self.nbytes: int = sum(t.nbytes for t in self._payloads.values()) if nbytes is None else nbytes
+        """Bytes held, storages that several values share counted once."""
+
+    def __getitem__(self, key: OperationId | int | Operation) -> torch.Tensor:
+        """Returns the value of an operation."""
+        index = key.id if isinstance(key, Operation) else key
+        try:
+            tensor = self._payloads[index]
+        except KeyError:
+            raise NotSavedError(
+                f"The value of operation {index} was not kept. Trace again with a `keep` that includes it "
+                "(everything, only([...]), outputs_of([...]))."
+            ) from None
+        if _version(tensor) != self._versions[index]:
+            raise ChangedTensorError(
+                f"The saved value of operation {index} was written after it was saved, so it is no longer what the pass "
+                "computed. Work on a copy: tensors[id].clone()."
+            )
+        return tensor
+
+    def __contains__(self, key: object) -> bool:
+        return (key.id if isinstance(key, Operation) else key) in self._payloads
+
+    def __iter__(self) -> Iterator[OperationId]:
+        return iter(self._payloads)  # pyright: ignore[reportReturnType] - the keys are operation ids
+
+    def __len__(self) -> int:
+        return len(self._payloads)
+
+    def written(self, operation: OperationId | int, write: int) -> torch.Tensor:
+        """Returns what an operation wrote beside its output (`Operation.writes[write]`)."""
+        try:
+            return self._written[(operation, write)]
+        except KeyError:
+            raise NotSavedError(f"Write {write} of operation {operation} was not kept.") from None
+
+    def replace(self, changes: Mapping[int, torch.Tensor]) -> Tensors:
+        """Returns a copy in which some values are other tensors."""
+        return Tensors({**self._payloads, **changes}, self._written, self.nbytes)
+
+
+class Saver:
+    """Collects values while the model runs."""
+
+    def __init__(self, *, detach: bool, device: torch.device | None, dtype: torch.dtype | None) -> None:
+        self.payloads: dict[int, torch.Tensor] = {}
+        self.written: dict[tuple[int, int], torch.Tensor] = {}
+        self.outside: set[int] = set()
+        """Storages that something outside the pass can reach."""
+        self._borrowed: dict[int, list[Key]] = {}
+        self._sizes: dict[tuple[int | None, int], int] = {}
+        self._detach = detach
+        self._device = device
+        self._dtype = dtype
+        self._converts = device is not None or dtype is not None
+        self._is_plain = detach and not self._converts and _lazy_clone is not None
+
+    def save(self, key: Key, tensor: torch.Tensor, storage: int | None, epoch: int) -> None:
+        """Saves a value; `storage` and `epoch` (writes it has had) tell which memory it shares."""
+        if self._is_plain and storage is not None and storage not in self.outside and type(tensor) is torch.Tensor:
+            if tensor.layout is _strided and tensor.is_cpu:
+                try:
+                    self._put(key, _lazy_clone(tensor.detach() if tensor.requires_grad else tensor))  # pyright: ignore[reportOptionalCall]
+                except RuntimeError:  # mapped or shared memory, memory of numpy
+                    self.outside.add(storage)
+                    self._borrow(key, tensor, storage)
+            else:
+                self._borrow(key, tensor, storage)
+        else:
+            self._save_slowly(key, tensor, storage)
+        self._count(tensor, storage, epoch)
+
+    def before_write(self, storage: int) -> None:
+        """Copies what was borrowed from a storage that is about to be written."""
+        for key in self._borrowed.pop(storage, ()):
+            self._put(key, self._copy(self._get(key)))
+
+    def escape(self, storage: int) -> None:
+        """A raw handle on this memory has left torch: it may be written without notice from now on."""
+        self.outside.add(storage)
+        self.before_write(storage)
+
+    def seal(self, is_held: Callable[[int], bool]) -> None:
+        """Copies what something else can still reach."""
+        for storage in list(self._borrowed):
+            if storage in self.outside or is_held(storage):
+                self._copy_together(self._borrowed.pop(storage))
+
+    def finish(self) -> Tensors:
+        """Returns what was saved."""
+        return Tensors(self.payloads, self.written, sum(self._sizes.values()))
+
+    def _save_slowly(self, key: Key, tensor: torch.Tensor, storage: int | None) -> None:
+        if self._converts:
+            self._put(key, self._converted(tensor))
+        elif storage is None:
+            self._put(key, self._copy(tensor) if _has_values(tensor) else tensor.detach())
+        else:
+            self._borrow(key, tensor, storage)
+
+    def _converted(self, tensor: torch.Tensor) -> torch.Tensor:
+        dtype = self._dtype if self._dtype is not None and (tensor.is_floating_point() or tensor.is_complex()) else None
+        if dtype is not None and tensor.is_complex() and not dtype.is_complex:
+            dtype = None
+        source = tensor.detach() if self._detach else tensor
+        return source.to(device=self._device, dtype=dtype, copy=True)
+
+    def _borrow(self, key: Key, tensor: torch.Tensor, storage: int) -> None:
+        self._put(key, tensor.detach() if self._detach else tensor)
+        if not tensor.is_meta:
+            self._borrowed.setdefault(storage, []).append(key)
+
+    def _copy(self, tensor: torch.Tensor) -> torch.Tensor:
+        return tensor.detach().clone() if self._detach else tensor.clone()
+
+    def _copy_together(self, keys: list[Key]) -> None:
+        tensors = [self._get(key) for key in keys]
+        first = tensors[0]
+        if not self._detach or len(keys) == 1 or not all(type(t) is torch.Tensor and t.layout is _strided for t in tensors):
+            copies = [self._copy(tensor) for tensor in tensors]
+        elif sum(t.nbytes for t in tensors) <= first.untyped_storage().nbytes():
+            copies = [self._copy(tensor) for tensor in tensors]
+        else:
+            memory = first.untyped_storage().clone()
+            copies = [torch.empty(0, dtype=t.dtype, device=t.device).set_(memory, t.storage_offset(), t.shape, t.stride())
+                      for t in tensors]  # fmt: skip
+            copies = [_with_bits_of(copy, t) for copy, t in zip(copies, tensors, strict=True)]
+        for key, copy in zip(keys, copies, strict=True):
+            self._put(key, copy)
+
+    def _count(self, tensor: torch.Tensor, storage: int | None, epoch: int) -> None:
+        if storage is None:
+            self._sizes[(None, len(self._sizes))] = 0 if not _has_values(tensor) else _nbytes(tensor)
+        elif (storage, epoch) not in self._sizes:
+            self._sizes[(storage, epoch)] = _storage_nbytes(tensor)
+
+    def _put(self, key: Key, tensor: torch.Tensor) -> None:
+        if isinstance(key, tuple):
+            self.written[key] = tensor
+        else:
+            self.payloads[key] = tensor
+
+    def _get(self, key: Key) -> torch.Tensor:
+        return self.written[key] if isinstance(key, tuple) else self.payloads[key]
+
+
+def _with_bits_of(copy: torch.Tensor, original: torch.Tensor) -> torch.Tensor:
+    # Conjugate and negative are bits on the tensor, not values in memory.
+    if original.is_conj():
+        copy = copy.conj()
+    return torch._neg_view(copy) if original.is_neg() else copy
+
+
+def _has_values(tensor: torch.Tensor) -> bool:
+    return not tensor.is_meta and not torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+
+
+def _nbytes(tensor: torch.Tensor) -> int:
+    try:
+        return int(tensor.nbytes)
+    except (RuntimeError, NotImplementedError):
+        return 0
+
+
+def _storage_nbytes(tensor: torch.Tensor) -> int:
+    try:
+        return 0 if tensor.is_meta else int(tensor.untyped_storage().nbytes())
+    except (RuntimeError, NotImplementedError):
+        return 0
+
+
+def _version(tensor: torch.Tensor) -> Any:
+    try:
+        return tensor._version
+    except (RuntimeError, AttributeError):  # inference tensors have no counter
+        return None

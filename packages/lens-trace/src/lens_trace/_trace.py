@@ -1,0 +1,290 @@
+"""How is a model traced?
+
+`trace` runs the model once, unmodified, and returns a `Recording`.  In the paper's words ("Logging the forward pass"):
+decorate every torch function, run the forward pass, take the decoration off.  Each of these is one call below.
+"""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+
+from lens_trace._errors import MixedDevicesError, NotAModuleError, SelectionError, ShardedModelError, StopTrace
+from lens_trace._freeze import Freezer, freeze_buffers, freeze_modules, freeze_parameters, library_versions
+from lens_trace._intercept import RecordingMode
+from lens_trace._keep import Keep, OnlyIds, OutputsOf, everything
+from lens_trace._leaves import tensor_leaves
+from lens_trace._notes import note_failed_module
+from lens_trace._records import Opaque, Operation, SequenceArgument, Trace
+from lens_trace._recorder import Recorder
+from lens_trace._recording import Recording
+from lens_trace._rng import seeded
+from lens_trace._state import ModelState
+from lens_trace._switches import attached, plain_switches, recording_switches
+from lens_trace._tensors import Saver
+
+Sink = Callable[[Operation, tuple[tuple[Any, ...], dict[str, Any]], Any], None]
+
+
+def trace(
+    model: torch.nn.Module,
+    args: Any = (),
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    keep: Keep = everything,
+    seed: int | None = None,
+    detach: bool = True,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+    sink: Sink | None = None,
+) -> Recording:
+    """Runs a model once and records every operation.
+
+    Args:
+        model: Any `torch.nn.Module`; it is not changed, and its parameters, buffers and the argument tensors end with the
+            values they began with.
+        args: A tuple is the positional arguments; anything else is the one argument.
+        kwargs: Keyword arguments of the forward.
+        keep: Which values are saved: `everything`, `nothing`, `only(ids)`, `outputs_of(addresses)`, or a predicate on
+            `Operation`.
+        seed: Seeds torch, `random` and numpy for the pass; all are restored afterwards.
+        detach: Save values cut off from autograd; with False the graph stays and gradients can be taken.
+        device: Where saved copies go; None leaves them where they are.
+        dtype: Floating (or complex) type of saved copies; None leaves it.
+        sink: Called with record, `(args, kwargs)` as before the call, and output as each operation ends; may raise
+            `StopTrace`.
+
+    Returns:
+        The recording.  `recording.trace` is frozen on first access.
+
+    Raises:
+        TraceError: The model or the arguments cannot be traced; the message says what to do.
+        Exception: Whatever the model raises, with a note and `.lens_recording`.
+
+    Example:
+        >>> import torch
+        >>> recording = trace(torch.nn.ReLU(), torch.tensor([-1.0, 2.0]))
+        >>> recording.tensors[1]
+        tensor([0., 2.])
+    """
+    model = check_model(model)
+    positional, named = _arguments(args, kwargs)
+    state = ModelState(model)
+    _check_keep(keep, state)
+    saver = Saver(detach=detach, device=None if device is None else torch.device(device), dtype=dtype)
+    recorder = Recorder(model, state, saver, keep, sink)
+    session = _Session(recorder, seed)
+    with torch._C.DisableTorchFunction():
+        _note_inputs(recorder, positional, named)
+    try:
+        with seeded(seed), recording_switches():
+            session.started_at, begun = time.time(), time.perf_counter()
+            try:
+                session.run(positional, named)
+            finally:
+                session.elapsed_s = time.perf_counter() - begun
+                session.ended_at = time.time()
+    except StopTrace:
+        session.is_complete = False
+    except BaseException as error:
+        session.is_complete = False
+        note_failed_module(recorder, error, ())
+        recording = session.recording()
+        try:
+            error.lens_recording = recording  # pyright: ignore[reportAttributeAccessIssue]
+        except AttributeError:
+            pass
+        raise
+    return session.recording()
+
+
+def run_plain(
+    model: torch.nn.Module, args: Any = (), kwargs: Mapping[str, Any] | None = None, *, seed: int | None = None
+) -> Any:
+    """Runs a model without recording, under the same switches and with the same restoring as `trace`.
+
+    Returns:
+        What the model returns: the ground truth that validation compares with.
+    """
+    model = check_model(model)
+    positional, named = _arguments(args, kwargs)
+    state = ModelState(model)
+    inputs = [tensor for _, tensor in tensor_leaves((positional, named))]
+    state.add_inputs(inputs)
+    for tensor in (*state.buffers, *inputs):  # nothing tells of a write here, so what may be written is copied first
+        state.before_write(tensor, _storage_key(tensor))
+    versions = [(p, p._version) for p in state.parameters if not p.is_inference()]
+    del versions
+    try:
+        with seeded(seed), plain_switches():
+            return _detached_result(model(*positional, **named), state)
+    finally:
+        state.restore()
+
+
+def check_model(model: Any) -> torch.nn.Module:
+    """Returns the module to trace: DataParallel, DDP and compiled models are unwrapped.
+
+    Raises:
+        NotAModuleError: It is no module.
+        ShardedModelError: Its parameters live elsewhere.
+    """
+    if not isinstance(model, torch.nn.Module):
+        hint = " It is a class: make an instance first." if isinstance(model, type) else ""
+        raise NotAModuleError(f"Expected a torch.nn.Module to trace, got {type(model).__name__}.{hint}")
+    while True:
+        if hasattr(model, "_orig_mod"):
+            model = model._orig_mod  # pyright: ignore[reportAssignmentType]
+        elif type(model).__name__ in ("DataParallel", "DistributedDataParallel") and hasattr(model, "module"):
+            model = model.module  # pyright: ignore[reportAssignmentType]
+        else:
+            break
+        assert isinstance(model, torch.nn.Module)
+    for name, part in model.named_modules():
+        kind = type(part).__name__
+        if kind in ("FullyShardedDataParallel",) or kind.startswith("FSDP"):
+            raise ShardedModelError(
+                f"The module {name or 'itself'} is sharded with FSDP, so its parameters are not in this process. Trace the "
+                "unwrapped model before sharding, or load its full state dict into a plain copy."
+            )
+        hook = getattr(part, "_hf_hook", None)
+        if hook is not None and getattr(hook, "offload", False):
+            raise ShardedModelError(
+                f"The module {name or 'itself'} is offloaded, its weights come and go during the pass. Remove the hooks first "
+                "(accelerate.hooks.remove_hook_from_submodules) or load the model without device_map."
+            )
+    return model
+
+
+class _Session:
+    """The pass from inside: runs the model and seals what was recorded."""
+
+    def __init__(self, recorder: Recorder, seed: int | None) -> None:
+        self.recorder = recorder
+        self.seed = seed
+        self.started_at = self.ended_at = self.elapsed_s = 0.0
+        self.is_complete = True
+        self.outputs: list[int] = []
+        self.structure: Any = None
+
+    def run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        recorder = self.recorder
+        freezer = Freezer(recorder)
+        recorder.record_of = freezer.operation
+        mode = RecordingMode(recorder, 0, ())
+        recorder.is_running = True
+        try:
+            with attached((mode,)):
+                result = recorder.model(*args, **kwargs)
+            with torch._C.DisableTorchFunction():
+                for path, tensor in tensor_leaves(result):
+                    name = ".".join(str(step) for step in path) or None
+                    self.outputs.append(recorder.add_output(tensor, path, name))
+                self.structure = freezer.structure(result, self.outputs)
+        finally:
+            recorder.is_running = False
+
+    def recording(self) -> Recording:
+        recorder = self.recorder
+        with torch._C.DisableTorchFunction():
+            alive = {o.storage for o in recorder.memory.owners.values() if o.reference() is not None}
+            recorder.saver.seal(alive.__contains__)
+            recorder.state.restore()
+        tensors = recorder.saver.finish()
+        parameters = freeze_parameters(recorder)
+        modules, module_calls = freeze_modules(recorder)
+        freezer = Freezer(recorder)
+        freezer.find_constants()
+        rows = sorted(recorder.rows, key=lambda row: row.id)
+        reads = list(recorder.reads)
+        buffers = freeze_buffers(recorder)
+        structure = self.structure if self.structure is not None else SequenceArgument("tuple", ())
+        if isinstance(structure, Opaque):
+            structure = Opaque(structure.type_name, -1)
+        name = type(recorder.model).__name__
+        seed, started, ended, elapsed, outputs = self.seed, self.started_at, self.ended_at, self.elapsed_s, tuple(self.outputs)
+        elapsed_functions, is_complete = recorder.elapsed_functions * 1e-9, self.is_complete
+        live_parameters, live_buffers = tuple(recorder.live_parameters), dict(enumerate(recorder.state.buffers))
+        functions, rng_states = recorder.functions, recorder.rng_states
+        recorder.memory.release()
+
+        def freeze() -> tuple[Trace, Mapping[int, Any]]:
+            operations = tuple([freezer.operation(row) for row in rows])
+            inputs = tuple([o.id for o in operations if o.kind == "input"])
+            frozen = Trace(
+                name, operations, module_calls, tuple([freezer.read(read) for read in reads]), inputs, outputs,  # pyright: ignore[reportArgumentType]
+                structure, modules, parameters, buffers, seed, started, ended, elapsed, elapsed_functions, is_complete,
+                library_versions(),
+            )  # fmt: skip
+            return frozen, freezer.objects
+
+        return Recording(
+            trace=freeze, tensors=tensors, functions=functions, rng_states=rng_states,  # pyright: ignore[reportArgumentType]
+            parameters=live_parameters, buffers=live_buffers,  # pyright: ignore[reportArgumentType]
+        )  # fmt: skip
+
+
+def _arguments(args: Any, kwargs: Mapping[str, Any] | None) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    is_plain_tuple = isinstance(args, tuple) and not hasattr(args, "_fields")
+    return args if is_plain_tuple else (args,), dict(kwargs or {})  # pyright: ignore[reportReturnType]
+
+
+def _note_inputs(recorder: Recorder, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    names = _argument_names(recorder.model, len(args))
+    leaves = [((i, *path), names[i], tensor) for i, a in enumerate(args) for path, tensor in tensor_leaves(a)]
+    leaves += [((k, *path), k, tensor) for k, a in kwargs.items() for path, tensor in tensor_leaves(a)]
+    _check_devices(recorder.state, [tensor for _, _, tensor in leaves])
+    recorder.state.add_inputs([tensor for _, _, tensor in leaves])
+    for path, name, tensor in leaves:
+        recorder.add_input(tensor, path, ".".join([name, *(str(step) for step in path[1:])]))
+
+
+def _argument_names(model: torch.nn.Module, count: int) -> list[str]:
+    try:
+        parameters = list(inspect.signature(model.forward).parameters.values())
+    except (TypeError, ValueError):
+        parameters = []
+    names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    rest = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), "args")
+    return [names[i] if i < len(names) else f"{rest}.{i - len(names)}" for i in range(count)]
+
+
+def _check_devices(state: ModelState, inputs: list[torch.Tensor]) -> None:
+    models = {p.device for p in state.parameters} | {b.device for b in state.buffers}
+    given = {tensor.device for tensor in inputs if tensor.dim() > 0}
+    if len(models) == 1 and len(given) == 1 and models != given:
+        theirs, ours = next(iter(models)), next(iter(given))
+        raise MixedDevicesError(
+            f"The model is on {theirs} and the inputs are on {ours}. Lens moves nothing between devices: use "
+            f"inputs.to('{theirs}') or model.to('{ours}') first."
+        )
+
+
+def _check_keep(keep: Any, state: ModelState) -> None:
+    if not callable(keep):
+        raise SelectionError(
+            f"keep={keep!r} is no predicate. Use everything, nothing, only(ids), outputs_of(addresses), or a function that "
+            "takes an Operation and returns a truth value."
+        )
+    if isinstance(keep, OutputsOf):
+        known = {address for addresses in state.addresses.values() for address in addresses}
+        missing = sorted(keep.addresses - known)
+        if missing:
+            raise SelectionError(f"The model has no module {missing[0]!r}. It has {', '.join(sorted(known)[:12])} ...")
+    if isinstance(keep, OnlyIds) and any(i < 0 for i in keep.ids):
+        raise SelectionError("only(ids) takes operation ids, which are not negative.")
+
+
+def _storage_key(tensor: torch.Tensor) -> int | None:
+    try:
+        return torch._C.TensorBase.untyped_storage(tensor)._cdata
+    except (RuntimeError, NotImplementedError):
+        return None
+
+
+def _detached_result(result: Any, state: ModelState) -> Any:
+    return result
