@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     )
     from lens_trace._keep import everything, nothing, only, outputs_of
     from lens_trace._operation import operation
+    from lens_trace._recording import Recording
     from lens_trace._records import (
         Argument,
         Buffer,
@@ -52,7 +53,6 @@ if TYPE_CHECKING:
         Write,
         WrittenValue,
     )
-    from lens_trace._recording import Recording
     from lens_trace._rng import RngState, replayed
     from lens_trace._tensors import Tensors
     from lens_trace._trace import run_plain, trace

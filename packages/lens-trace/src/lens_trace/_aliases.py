@@ -28,7 +28,7 @@ _free_weak = torch.UntypedStorage._free_weak_ref
 class Owner:
     """The operation (or parameter) whose value a tensor object holds."""
 
-    __slots__ = ("reference", "operation", "write", "storage", "seen", "parameter", "buffer", "is_stray")
+    __slots__ = ("buffer", "is_stray", "operation", "parameter", "reference", "seen", "storage", "write")
 
     def __init__(self, reference: Any, operation: int, write: int | None, storage: int | None, seen: int,
                  parameter: int | None = None, buffer: int | None = None, is_stray: bool = False) -> None:  # fmt: skip
@@ -133,7 +133,9 @@ class Memory:
 def geometry_of(tensor: torch.Tensor) -> Geometry | None:
     """Returns how a tensor lies in its storage, None for layouts without strides."""
     try:
-        return Geometry(tuple(tensor.shape), tuple(tensor.stride()), int(tensor.storage_offset()), str(tensor.dtype)[6:])
+        return Geometry(
+            tuple(tensor.shape), tuple(tensor.stride()), int(tensor.storage_offset()), str(tensor.dtype)[6:]
+        )
     except (RuntimeError, NotImplementedError, TypeError):
         return None
 

@@ -15,10 +15,10 @@ from typing import Any
 import torch
 
 from lens_trace import _records as records
-from lens_trace._aliases import Owner, Seen, Written, geometry_of
+from lens_trace._aliases import Owner, Seen, Written
 from lens_trace._functions import Role
 from lens_trace._leaves import children
-from lens_trace._recorder import ArrayTemplate, Call, ModuleRow, ReadRow, Recorder, Row, SequenceTemplate
+from lens_trace._recorder import ArrayTemplate, Call, ReadRow, Recorder, Row, SequenceTemplate
 from lens_trace._sites import SiteTable
 
 _SCALARS = (int, float, bool, str, type(None))
@@ -43,9 +43,9 @@ class Freezer:
 
     def operation(self, row: Row) -> records.Operation:
         """Returns the record of one row."""
-        call = row.call
-        if call is None:
+        if row.call is None:
             return self._source(row)
+        call = Call._make(row.call)
         made = self._calls.get(call.id)
         if made is None:
             made = self._calls[call.id] = self._call(call)
@@ -124,7 +124,9 @@ class Freezer:
 
     # -- arguments ----------------------------------------------------------------------------------------------
 
-    def argument(self, value: Any, path: Any, parents: list[records.Parent], parameters: dict[int, None]) -> records.Argument:
+    def argument(
+        self, value: Any, path: Any, parents: list[records.Parent], parameters: dict[int, None]
+    ) -> records.Argument:
         """Returns the tree of one argument; appends the edges and parameters that it brings."""
         kind = type(value)
         if kind is Owner:
@@ -138,7 +140,8 @@ class Freezer:
             return records.SequenceArgument(kind.__name__, items)
         if kind is dict:
             return records.MappingArgument(
-                "dict", tuple([(str(k), self.argument(v, (*path, _step(k)), parents, parameters)) for k, v in value.items()])
+                "dict",
+                tuple([(str(k), self.argument(v, (*path, _step(k)), parents, parameters)) for k, v in value.items()]),
             )
         if kind is slice:
             return records.SliceArgument(
@@ -314,101 +317,6 @@ def _tensors_in(name: str, value: Any) -> list[tuple[str, torch.Tensor]]:
     return []
 
 
-# -- modules, parameters, buffers -------------------------------------------------------------------------------
-
-
-def freeze_modules(recorder: Recorder) -> tuple[tuple[records.Module, ...], tuple[records.ModuleCall, ...]]:
-    """Returns the records of all modules and of all module calls."""
-    state = recorder.state
-    rows = [recorder.module_rows[key] for key in sorted(recorder.module_rows)]
-    modules = list(state.modules)
-    index_of = {id(module): i for i, module in enumerate(modules)}
-    addresses = {id(module): list(state.addresses[id(module)]) for module in modules}
-    unnamed: dict[str, int] = {}
-    for row in rows:
-        if id(row.module) not in index_of:
-            name = type(row.module).__name__
-            count = unnamed[name] = unnamed.get(name, 0) + 1
-            index_of[id(row.module)] = len(modules)
-            modules.append(row.module)
-            known = state.addresses.get(id(row.module))
-            addresses[id(row.module)] = known or [f"<{name}>" if count == 1 else f"<{name}:{count}>"]
-    frozen = tuple(_module(recorder, module, i, addresses[id(module)], index_of) for i, module in enumerate(modules))
-    return frozen, _module_calls(rows, addresses, index_of)
-
-
-def _module(recorder: Recorder, module: torch.nn.Module, index: int, addresses: list[str], index_of: dict[int, int]) -> records.Module:
-    state = recorder.state
-    kind = type(module)
-    parameters = [state.parameter_of[id(p)] for p in module._parameters.values() if id(p) in state.parameter_of]
-    buffers = [state.buffer_of[id(b)][1] for b in module._buffers.values() if id(b) in state.buffer_of]
-    children = [index_of[id(c)] for c in module._modules.values() if id(c) in index_of]
-    return records.Module(
-        records.ModuleId(index), tuple(addresses), kind.__name__, f"{kind.__module__}.{kind.__qualname__}",
-        bool(module.training), tuple(records.ParameterId(p) for p in dict.fromkeys(parameters)),
-        tuple(records.BufferId(b) for b in dict.fromkeys(buffers)), tuple(records.ModuleId(c) for c in dict.fromkeys(children)),
-    )  # fmt: skip
-
-
-def _module_calls(rows: list[ModuleRow], addresses: dict[int, list[str]], index_of: dict[int, int]) -> tuple[records.ModuleCall, ...]:
-    passes: dict[int, int] = {}
-    chosen: dict[int, str] = {}
-    calls: list[records.ModuleCall] = []
-    for row in rows:
-        key = id(row.module)
-        passes[key] = passes.get(key, 0) + 1
-        outer = chosen.get(row.parent, "") if row.parent is not None else ""
-        address = chosen[row.id] = _address_under(outer, addresses[key])
-        calls.append(
-            records.ModuleCall(
-                records.ModuleCallId(row.id), records.ModuleId(index_of[key]), address, passes[key],
-                None if row.parent is None else records.ModuleCallId(row.parent), row.depth,
-                tuple(records.OperationId(i) for i in dict.fromkeys(row.inputs)),
-                tuple(records.OperationId(o) for o in dict.fromkeys(row.outputs)),
-                row.training, max(row.end - row.start, 0) * 1e-9, row.first, row.last,
-            )
-        )  # fmt: skip
-    return tuple(calls)
-
-
-def _address_under(outer: str, addresses: list[str]) -> str:
-    if len(addresses) == 1:
-        return addresses[0]
-    prefix = f"{outer}." if outer else ""
-    return next((a for a in addresses if a.startswith(prefix)), addresses[0])
-
-
-def freeze_parameters(recorder: Recorder) -> tuple[records.Parameter, ...]:
-    """Returns the records of all parameters."""
-    addresses = recorder.state.parameter_addresses
-    return tuple(
-        records.Parameter(
-            records.ParameterId(i), tuple(addresses[i]) if i < len(addresses) else (), _shape(p), _dtype_name(p.dtype),
-            str(p.device), math.prod(_shape(p)), math.prod(_shape(p)) * p.dtype.itemsize, bool(p.requires_grad),
-        )
-        for i, p in enumerate(recorder.live_parameters)
-    )  # fmt: skip
-
-
-def freeze_buffers(recorder: Recorder) -> tuple[records.Buffer, ...]:
-    """Returns the records of all registered buffers."""
-    state = recorder.state
-    return tuple(
-        records.Buffer(
-            records.BufferId(i), tuple(state.buffer_addresses[i]), _shape(b), _dtype_name(b.dtype), str(b.device),
-            math.prod(_shape(b)) * b.dtype.itemsize, state.buffer_is_persistent[i],
-        )
-        for i, b in enumerate(state.buffers)
-    )  # fmt: skip
-
-
-def _shape(tensor: torch.Tensor) -> tuple[int, ...]:
-    try:
-        return tuple(int(n) for n in tensor.shape)
-    except RuntimeError:  # a lazy parameter that was never made
-        return ()
-
-
 def library_versions() -> tuple[tuple[str, str], ...]:
     """Returns the versions that a trace depends on."""
     try:
@@ -416,6 +324,3 @@ def library_versions() -> tuple[tuple[str, str], ...]:
     except PackageNotFoundError:
         own = "unknown"
     return (("torch", str(torch.__version__)), ("python", sys.version.split()[0]), ("lens-trace", own))
-
-
-__all__ = ["Freezer", "freeze_buffers", "freeze_modules", "freeze_parameters", "function_record", "geometry_of", "library_versions"]

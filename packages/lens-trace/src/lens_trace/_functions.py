@@ -30,45 +30,200 @@ METADATA, PLAIN, READ, ESCAPE, COMPOSITE, OPERATION = range(6)
 WriteRule = Literal["none", "first", "listed", "running_statistics"]
 
 _METADATA_NAMES = frozenset(
-    """
-    dim ndim ndimension size shape numel nelement __len__ stride storage_offset element_size itemsize nbytes
-    is_floating_point is_complex is_contiguous is_signed is_inference is_conj is_neg is_same_size is_set_to is_pinned
-    is_shared is_coalesced is_distributed get_device dtype device layout names has_names requires_grad is_leaf grad_fn
-    retains_grad output_nr _version is_cpu is_cuda is_mps is_meta is_xpu is_xla is_ipu is_hpu is_mtia is_maia is_vulkan
-    is_sparse is_sparse_csr is_mkldnn is_quantized is_nested is_ort volatile name qscheme q_scale q_zero_point
-    q_per_channel_axis sparse_dim dense_dim _nnz _dimI _dimV _is_view _base _cdata grad _grad dim_order type
-    result_type can_cast promote_types numpy_T __class__ _backward_hooks _post_accumulate_grad_hooks _python_dispatch
-    _has_symbolic_sizes_strides _is_zerotensor is_sparse_csc data_type _typed_storage __dir__ is_storage is_tensor
-    _conj_is_set is_vulkan_available _is_all_true_meta get_default_dtype iinfo finfo _has_compatible_shallow_copy_type
-    __cuda_array_interface_version__ _reduce_ex_internal_meta _sparse_mask_meta _debug_has_internal_overlap
-    _use_cudnn_ctc_loss _cufft_get_plan_cache_size cudnn_is_acceptable is_vulkan
-    """.split()
+    [
+        "dim",
+        "ndim",
+        "ndimension",
+        "size",
+        "shape",
+        "numel",
+        "nelement",
+        "__len__",
+        "stride",
+        "storage_offset",
+        "element_size",
+        "itemsize",
+        "nbytes",
+        "is_floating_point",
+        "is_complex",
+        "is_contiguous",
+        "is_signed",
+        "is_inference",
+        "is_conj",
+        "is_neg",
+        "is_same_size",
+        "is_set_to",
+        "is_pinned",
+        "is_shared",
+        "is_coalesced",
+        "is_distributed",
+        "get_device",
+        "dtype",
+        "device",
+        "layout",
+        "names",
+        "has_names",
+        "requires_grad",
+        "is_leaf",
+        "grad_fn",
+        "retains_grad",
+        "output_nr",
+        "_version",
+        "is_cpu",
+        "is_cuda",
+        "is_mps",
+        "is_meta",
+        "is_xpu",
+        "is_xla",
+        "is_ipu",
+        "is_hpu",
+        "is_mtia",
+        "is_maia",
+        "is_vulkan",
+        "is_sparse",
+        "is_sparse_csr",
+        "is_mkldnn",
+        "is_quantized",
+        "is_nested",
+        "is_ort",
+        "volatile",
+        "name",
+        "qscheme",
+        "q_scale",
+        "q_zero_point",
+        "q_per_channel_axis",
+        "sparse_dim",
+        "dense_dim",
+        "_nnz",
+        "_dimI",
+        "_dimV",
+        "_is_view",
+        "_base",
+        "_cdata",
+        "grad",
+        "_grad",
+        "dim_order",
+        "type",
+        "result_type",
+        "can_cast",
+        "promote_types",
+        "numpy_T",
+        "__class__",
+        "_backward_hooks",
+        "_post_accumulate_grad_hooks",
+        "_python_dispatch",
+        "_has_symbolic_sizes_strides",
+        "_is_zerotensor",
+        "is_sparse_csc",
+        "data_type",
+        "_typed_storage",
+        "__dir__",
+        "is_storage",
+        "is_tensor",
+        "_conj_is_set",
+        "is_vulkan_available",
+        "_is_all_true_meta",
+        "get_default_dtype",
+        "iinfo",
+        "finfo",
+        "_has_compatible_shallow_copy_type",
+        "__cuda_array_interface_version__",
+        "_reduce_ex_internal_meta",
+        "_sparse_mask_meta",
+        "_debug_has_internal_overlap",
+        "_use_cudnn_ctc_loss",
+        "_cufft_get_plan_cache_size",
+        "cudnn_is_acceptable",
+        "is_vulkan",
+    ]
 )
 _PLAIN_NAMES = frozenset(
-    """
-    __repr__ __format__ __str__ __hash__ __reduce__ __reduce_ex__ __setstate__ __dir__ backward register_hook
-    register_post_accumulate_grad_hook retain_grad _reduce_ex_internal __torch_function__ __array_wrap__ __delete__
-    _clear_non_serializable_cached_data __sizeof__ _register_hook_dict _view_func _view_func_unsafe _rev_view_func_unsafe
-    __array_priority__ _backward_hooks__set__ register_multi_grad_hook _update_names
-    """.split()
+    [
+        "__repr__",
+        "__format__",
+        "__str__",
+        "__hash__",
+        "__reduce__",
+        "__reduce_ex__",
+        "__setstate__",
+        "__dir__",
+        "backward",
+        "register_hook",
+        "register_post_accumulate_grad_hook",
+        "retain_grad",
+        "_reduce_ex_internal",
+        "__torch_function__",
+        "__array_wrap__",
+        "__delete__",
+        "_clear_non_serializable_cached_data",
+        "__sizeof__",
+        "_register_hook_dict",
+        "_view_func",
+        "_view_func_unsafe",
+        "_rev_view_func_unsafe",
+        "__array_priority__",
+        "_backward_hooks__set__",
+        "register_multi_grad_hook",
+        "_update_names",
+    ]
 )
 _READ_NAMES = frozenset(
-    """
-    item __bool__ __int__ __float__ __complex__ __index__ __nonzero__ __long__ tolist is_nonzero equal allclose
-    _is_any_true_ _local_scalar_dense __contains__scalar __length_hint__
-    """.split()
+    [
+        "item",
+        "__bool__",
+        "__int__",
+        "__float__",
+        "__complex__",
+        "__index__",
+        "__nonzero__",
+        "__long__",
+        "tolist",
+        "is_nonzero",
+        "equal",
+        "allclose",
+        "_is_any_true_",
+        "_local_scalar_dense",
+        "__contains__scalar",
+        "__length_hint__",
+    ]
 )
 _ESCAPE_NAMES = frozenset(
-    """
-    numpy __array__ data_ptr storage untyped_storage _storage __dlpack__ __cuda_array_interface__
-    __array_interface__ share_memory_ to_dlpack _to_dlpack
-    """.split()
+    [
+        "numpy",
+        "__array__",
+        "data_ptr",
+        "storage",
+        "untyped_storage",
+        "_storage",
+        "__dlpack__",
+        "__cuda_array_interface__",
+        "__array_interface__",
+        "share_memory_",
+        "to_dlpack",
+        "_to_dlpack",
+    ]
 )
 _WRITES_METADATA_ONLY = frozenset(
-    """
-    detach_ requires_grad_ share_memory_ rename_ squeeze_ unsqueeze_ t_ transpose_ swapdims_ swapaxes_ as_strided_
-    retain_grad_ _coalesced_ names_ unflatten_ swap_ sparse_resize_ _conj_physical_meta_
-    """.split()
+    [
+        "detach_",
+        "requires_grad_",
+        "share_memory_",
+        "rename_",
+        "squeeze_",
+        "unsqueeze_",
+        "t_",
+        "transpose_",
+        "swapdims_",
+        "swapaxes_",
+        "as_strided_",
+        "retain_grad_",
+        "_coalesced_",
+        "names_",
+        "unflatten_",
+        "swap_",
+        "sparse_resize_",
+        "_conj_physical_meta_",
+    ]
 )
 _RUNNING_STATISTICS = {
     # function: (positions of running mean and variance, position of the flag that makes it write)
@@ -95,8 +250,20 @@ _TENSOR_ITEMS = {"__get__", "__set__"}
 class Role:
     """What is known of one function; made once and shared by all its calls."""
 
-    __slots__ = ("function", "kind", "name", "qualified_name", "opened", "is_random", "write_rule", "written", "family",
-                 "moves_object", "frozen")  # fmt: skip
+    __slots__ = (
+        "family",
+        "frozen",
+        "function",
+        "is_random",
+        "is_simple",
+        "kind",
+        "moves_object",
+        "name",
+        "opened",
+        "qualified_name",
+        "write_rule",
+        "written",
+    )  # fmt: skip
 
     def __init__(self, function: Any, kind: int, name: str, qualified_name: str, family: str) -> None:
         self.function = function
@@ -110,6 +277,7 @@ class Role:
         self.written: tuple[tuple[int, str], ...] = ()
         self.moves_object = False
         self.frozen: Any = None
+        self.is_simple = False
 
 
 _roles: dict[Any, Role] = {}
@@ -153,6 +321,11 @@ def _make_role(function: Any) -> Role:
         role.opened = open_function(function)
     _find_writes(role)
     role.is_random = _draws_random_numbers(role)
+    role.is_simple = (
+        role.kind == OPERATION
+        and role.write_rule == "none"
+        and not (role.is_random or role.moves_object or name == "data.__set__")
+    )
     return role
 
 
@@ -237,9 +410,11 @@ def _find_writes(role: Role) -> None:
         _write_by_schema(role, [function._schema])
     elif isinstance(function, torch._ops.OpOverloadPacket):
         _write_by_schema(role, [getattr(function, overload)._schema for overload in function.overloads()])
-    elif name == "__setitem__" or (_INPLACE_DUNDER.fullmatch(name) and name not in _NOT_INPLACE_DUNDERS):
-        role.write_rule = "first"
-    elif name.endswith("_") and not name.endswith("__") and role.kind == OPERATION:
+    elif (
+        name == "__setitem__"
+        or (_INPLACE_DUNDER.fullmatch(name) and name not in _NOT_INPLACE_DUNDERS)
+        or (name.endswith("_") and not name.endswith("__") and role.kind == OPERATION)
+    ):
         role.write_rule = "first"
     elif role.kind == OPERATION:
         packet = _aten_packet(name)
@@ -282,7 +457,9 @@ def _aten_packet(name: str) -> Any:
         return None
 
 
-def written_arguments(role: Role, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[tuple[tuple[int | str, ...], Any]]:
+def written_arguments(
+    role: Role, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> list[tuple[tuple[int | str, ...], Any]]:
     """Returns path and tensor of every argument that this call is going to write, in argument order."""
     found: list[tuple[tuple[int | str, ...], Any]] = []
     rule = role.write_rule
@@ -311,8 +488,10 @@ def _add_statistics(found: list[Any], role: Role, args: tuple[Any, ...], kwargs:
     positions, flag = _RUNNING_STATISTICS[role.name]
     if flag is not None and flag < len(args) and not _truth(args[flag]):
         return
-    if flag is not None and flag >= len(args) and not _truth(
-        kwargs.get("training", kwargs.get("train", kwargs.get("use_input_stats", True)))
+    if (
+        flag is not None
+        and flag >= len(args)
+        and not _truth(kwargs.get("training", kwargs.get("train", kwargs.get("use_input_stats", True))))
     ):
         return
     for position in positions:

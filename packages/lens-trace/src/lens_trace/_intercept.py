@@ -20,11 +20,22 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from lens_trace._aliases import Owner
-from lens_trace._functions import COMPOSITE, ESCAPE, METADATA, OPERATION, PLAIN, READ, Role, known_roles, role_of, written_arguments
+from lens_trace._functions import (
+    COMPOSITE,
+    ESCAPE,
+    METADATA,
+    OPERATION,
+    PLAIN,
+    READ,
+    Role,
+    known_roles,
+    role_of,
+    written_arguments,
+)
 from lens_trace._notes import note_failed_call
-from lens_trace._recorder import Call, ReadRow, Recorder, Row, spec_of
+from lens_trace._recorder import ATOMS, Call, ReadRow, Recorder, Row, spec_of
 from lens_trace._rng import RngState, capture_state
-from lens_trace._sites import user_place
+from lens_trace._sites import Place, belongs_to_torch_or_lens, known_files, user_place, wrapper_code as _wrapper_code
 
 _Tensor = torch.Tensor
 _Parameter = torch.nn.Parameter
@@ -37,6 +48,9 @@ _is_autocast = torch._C._is_any_autocast_enabled
 _default_dtype = torch.get_default_dtype
 _quiet = torch._C.DisableTorchFunction
 _plain_types = ((), (_Tensor,), (_Parameter,), (_Tensor, _Parameter), (_Parameter, _Tensor))
+_weak = weakref.ref
+_frame = sys._getframe
+_is_inside = known_files().get
 _nothing: dict[str, Any] = {}
 _scalars = (bool, int, float, complex, str, list)
 
@@ -50,11 +64,15 @@ class RecordingMode(TorchFunctionMode):
         self.thread = thread
         self.module_calls = module_calls
         self.is_nested = torch._C._len_torch_function_stack() > 0
+        self.is_simple = not self.is_nested and recorder.sink is None
+        self.places: list[Place | None] = [None] * len(module_calls)
         self._opening: list[Any] = []
         self._through: tuple[str, ...] = ()
         self._delegated: list[Any] = []
         self._rng: RngState | None = None
         self._roles = known_roles()
+        memory = recorder.memory
+        self._tables = (memory.owners, memory.first_owner, memory.logs, memory.holds, recorder.rows)
 
     def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         """Sees one call."""
@@ -65,11 +83,21 @@ class RecordingMode(TorchFunctionMode):
         if role is None:
             with _quiet():
                 role = role_of(func)
+        if (
+            role.is_simple
+            and self.is_simple
+            and (not types or types in _plain_types)
+            and (not kwargs or "out" not in kwargs)
+        ):
+            return self._run_simple(role, func, args, kwargs)
         kind = role.kind
         if kind == METADATA:
             return func(*args, **kwargs) if kwargs else func(*args)
-        if types not in _plain_types and self._has_own_protocol(types) and not (
-            self._delegated and self._delegated[-1] == func
+        if (
+            types
+            and types not in _plain_types
+            and self._has_own_protocol(types)
+            and not (self._delegated and self._delegated[-1] == func)
         ):
             return self._delegate(role, func, types, args, kwargs or _nothing)
         if kind == OPERATION:
@@ -84,6 +112,108 @@ class RecordingMode(TorchFunctionMode):
             return self._let_escape(role, func, args, kwargs or _nothing)
         assert kind == PLAIN
         return func(*args, **(kwargs or _nothing))
+
+    def _run_simple(self, role: Role, func: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+        """Runs and records a function that writes nothing and draws nothing: what nearly every call is.
+
+        The same as `_run` followed by `_record` and `_own`, written out in one piece: calls between Python functions
+        would cost as much again.
+        """
+        recorder = self.recorder
+        owners, first_owner, logs, holds, rows = self._tables
+        held: list[Any] = []
+        for value in args:
+            kind = type(value)
+            if kind is _Tensor or kind is _Parameter:
+                owner = owners.get(id(value))
+                if (
+                    owner is None
+                    or owner.reference() is not value
+                    or owner.is_stray
+                    or (logs and owner.storage in logs)
+                    or recorder.has_escaped
+                ):
+                    owner = recorder.reference(value)
+                held.append(owner)
+            elif kind in ATOMS:
+                held.append(value)
+            else:
+                held.append(recorder.template(value))
+        named = {key: recorder.template(value) for key, value in kwargs.items()} if kwargs else None
+        try:
+            if kwargs:
+                start = perf_counter_ns()
+                result = func(*args, **kwargs)
+                elapsed = perf_counter_ns() - start
+            else:
+                start = perf_counter_ns()
+                result = func(*args)
+                elapsed = perf_counter_ns() - start
+        except BaseException as error:
+            note_failed_call(recorder, error, role, args, kwargs or _nothing, self.module_calls)
+            raise
+        frame = _frame(2)
+        if type(result) is not _Tensor:
+            self._record(role, func, args, kwargs or _nothing, tuple(held), named, (), result, elapsed, frame)
+            return result
+        place = (frame.f_code, frame.f_lasti)
+        user = self._user_place(frame, len(self.places) - 1)
+        call_id = recorder.next_call()
+        recorder.functions[call_id] = func
+        recorder.elapsed_functions += elapsed
+        call = (
+            call_id, role, held, named, self.module_calls, self._through,
+            (_is_grad_enabled(), _is_inference(), _autocast() if _is_autocast() else (), _default_dtype()),
+            elapsed, place, user, self.thread, False, (),
+        )  # fmt: skip
+        requires_grad = result.requires_grad
+        try:
+            storage = _storage_of(result)
+        except (RuntimeError, NotImplementedError):
+            self._own(Call._make(call), None, (), result, recorder)
+            return result
+        key = storage._cdata
+        is_new = key not in holds
+        if is_new:
+            holds[key] = storage._weak_ref()
+        operation = recorder.next_operation()
+        rows.append(
+            (operation, "call", call, None, (),
+             (result.shape, result.dtype, result.device, result.layout, key, requires_grad, None, False),
+             type(result.grad_fn) if requires_grad else None, None, None, None)
+        )  # fmt: skip
+        log = logs.get(key) if logs else None
+        identity = id(result)
+        owner = Owner(_weak(result), operation, None, key, 0 if log is None else len(log))
+        if not is_new:  # a view, or an argument handed on: that is still the same parameter or buffer
+            previous = owners.get(identity)
+            if previous is not None and previous.reference() is result:
+                owner.parameter, owner.buffer = previous.parameter, previous.buffer
+        owners[identity] = owner
+        if is_new:
+            first_owner[key] = owner
+        if recorder.keeps_all:
+            recorder.saver.save(operation, result, key, 0 if log is None else len(log))
+        elif recorder.keeps_ids is not None or recorder.asks_record:
+            recorder.consider(Row._make(rows[-1]), result, key)
+        return result
+
+    def _user_place(self, frame: Any, depth: int) -> Place | None:
+        # Like `user_place`, but at the border of a module call the answer found before is taken.
+        while frame is not None:
+            code = frame.f_code
+            inside = _is_inside(code.co_filename)
+            if inside is None:
+                inside = belongs_to_torch_or_lens(code.co_filename)
+            if not inside:
+                return code, frame.f_lasti
+            frame = frame.f_back
+            if code is _wrapper_code[0] and depth >= 0:
+                known = self.places[depth]
+                if known is None:
+                    known = self.places[depth] = self._user_place(frame, depth - 1)
+                return known
+        return None
 
     # -- composites ---------------------------------------------------------------------------------------------
 
@@ -174,7 +304,9 @@ class RecordingMode(TorchFunctionMode):
             with _quiet():
                 self._record(role, func, shown_args, shown_kwargs, *before[:3], result, elapsed, frame, before[3])
         else:
-            self._record(role, func, shown_args, shown_kwargs, before[0], before[1], before[2], result, elapsed, frame, before[3])
+            self._record(
+                role, func, shown_args, shown_kwargs, before[0], before[1], before[2], result, elapsed, frame, before[3]
+            )
         return result
 
     def _before(self, recorder: Recorder, role: Role, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
@@ -308,8 +440,16 @@ class RecordingMode(TorchFunctionMode):
 
     def _note_read(self, role: Role, held: Any, named: Any, value: Any, frame: Any) -> None:
         self.recorder.reads.append(
-            ReadRow(role, held, named, value, len(self.recorder.rows), self.module_calls, (frame.f_code, frame.f_lasti),
-                    user_place(frame))  # fmt: skip
+            ReadRow(
+                role,
+                held,
+                named,
+                value,
+                len(self.recorder.rows),
+                self.module_calls,
+                (frame.f_code, frame.f_lasti),
+                user_place(frame),
+            )  # fmt: skip
         )
 
     def _let_escape(self, role: Role, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

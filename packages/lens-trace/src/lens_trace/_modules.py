@@ -1,6 +1,6 @@
 """Which module does an operation run in, and what does each module return?
 
-For the length of a trace `torch.nn.Module.__call__` is wrapped (once for the process, however many traces run; taken
+For the length of a trace `torch.nn.Module._call_impl` is wrapped (once for the process, however many traces run; taken
 off when the last one ends).  Compared with forward hooks the wrapper sees keyword arguments and what the module's own
 hooks made of the result, is left by every exception, and costs less.
 
@@ -28,7 +28,10 @@ from lens_trace._intercept import RecordingMode
 from lens_trace._leaves import plain_leaves
 from lens_trace._notes import note_failed_module
 from lens_trace._recorder import ModuleRow
+from lens_trace._sites import wrapper_code
 
+_MODULE, _INPUTS, _OUTPUTS, _FIRST, _END, _LAST = (ModuleRow._fields.index(name) for name in
+                                                   ("module", "inputs", "outputs", "first", "end", "last"))  # fmt: skip
 _Tensor = torch.Tensor
 _quiet = torch._C.DisableTorchFunction
 
@@ -50,82 +53,114 @@ _identity = Role(_pass_on, OPERATION, "identity", "identity", "identity")
 
 
 def wrapped_call(original: Callable[..., Any]) -> Callable[..., Any]:
-    """Returns the wrapper for `Module.__call__`."""
+    """Returns the wrapper for `Module._call_impl`, which every way of calling a module ends in."""
 
-    def __call__(self: torch.nn.Module, /, *args: Any, **kwargs: Any) -> Any:
+    def _call_impl(self: torch.nn.Module, /, *args: Any, **kwargs: Any) -> Any:
         modes = active.modes
-        if not modes or getattr(self, "_orig_mod", None) is not None:  # a compiled module: the one inside is recorded
+        if not modes or "_orig_mod" in self._modules:  # a compiled module: the one inside is recorded
             return original(self, *args, **kwargs)
-        if len(modes) == 1:
-            return _recorded(modes[0], original, self, args, kwargs)
-        call: Callable[..., Any] = original
-        for mode in modes:
-            call = _layer(mode, call)
-        return call(self, *args, **kwargs)
+        if len(modes) > 1:
+            return _layered(modes, original)(self, *args, **kwargs)
+        mode = modes[0]
+        row = _enter(mode, self, args, kwargs)
+        outside = mode.module_calls
+        mode.module_calls = (*outside, row[0])
+        places = mode.places
+        places.append(None)
+        try:
+            result = original(self, *args, **kwargs)
+            if type(result) is not _Tensor or not _is_plain_exit(mode, row, result):
+                with _quiet():
+                    _leave(mode, row, self, args, kwargs, result)
+            return result
+        except BaseException as error:
+            note_failed_module(mode.recorder, error, mode.module_calls)
+            raise
+        finally:
+            row[_END] = perf_counter_ns()
+            row[_LAST] = len(mode.recorder.rows)
+            mode.module_calls = outside
+            places.pop()
 
-    __call__.__name__ = original.__name__
-    __call__.__qualname__ = original.__qualname__
-    __call__.__wrapped__ = original  # pyright: ignore[reportFunctionMemberAccess]
-    return __call__
+    _call_impl.__wrapped__ = original  # pyright: ignore[reportFunctionMemberAccess]
+    wrapper_code[0] = _call_impl.__code__
+    return _call_impl
 
 
-def _layer(mode: RecordingMode, call: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda self, *args, **kwargs: _recorded(mode, call, self, args, kwargs)
+def _layered(modes: tuple[RecordingMode, ...], original: Callable[..., Any]) -> Callable[..., Any]:
+    # Traces within traces: each notes the module, the innermost first.
+    call = original
+    for mode in modes:
+        call = _one_layer(mode, call)
+    return call
 
 
-def _recorded(mode: RecordingMode, original: Callable[..., Any], module: torch.nn.Module, args: Any, kwargs: Any) -> Any:
+def _one_layer(mode: RecordingMode, inner: Callable[..., Any]) -> Callable[..., Any]:
+    def call(module: torch.nn.Module, /, *args: Any, **kwargs: Any) -> Any:
+        row = _enter(mode, module, args, kwargs)
+        outside = mode.module_calls
+        mode.module_calls = (*outside, row[0])
+        mode.places.append(None)
+        try:
+            result = inner(module, *args, **kwargs)
+            with _quiet():
+                _leave(mode, row, module, args, kwargs, result)
+            return result
+        except BaseException as error:
+            note_failed_module(mode.recorder, error, mode.module_calls)
+            raise
+        finally:
+            row[_END] = perf_counter_ns()
+            row[_LAST] = len(mode.recorder.rows)
+            mode.module_calls = outside
+            mode.places.pop()
+
+    return call
+
+
+def _enter(mode: RecordingMode, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
     recorder = mode.recorder
     outside = mode.module_calls
-    row = ModuleRow(recorder.next_module_call(), module, outside[-1] if outside else None, len(outside), 0)
-    row.first = row.last = len(recorder.rows)
     owners = recorder.memory.owners
+    inputs: list[int] = []
+    number = recorder.next_module_call()
+    row = [number, module, outside[-1] if outside else None, len(outside), inputs, [], module.training,
+           len(recorder.rows), perf_counter_ns(), 0, 0]  # fmt: skip
     for value in (*args, *kwargs.values()) if kwargs else args:
         if type(value) is _Tensor:
             owner = owners.get(id(value))
             if owner is not None and owner.reference() is value:
-                row.inputs.append(owner.operation)
+                inputs.append(owner.operation)
         elif value is not None:
-            _note_inputs(recorder, row, value)
-    recorder.module_rows[row.id] = row
-    mode.module_calls = (*outside, row.id)
-    row.start = perf_counter_ns()
-    try:
-        result = original(module, *args, **kwargs)
-        with _quiet():
-            _leave(mode, row, module, args, kwargs, result)
-        return result
-    except BaseException as error:
-        note_failed_module(recorder, error, mode.module_calls)
-        raise
-    finally:
-        row.end = perf_counter_ns()
-        row.last = len(recorder.rows)
-        mode.module_calls = outside
+            _note_inputs(recorder, inputs, value)
+    recorder.module_rows[number] = row
+    return row
 
 
-def _note_inputs(recorder: Any, row: ModuleRow, value: Any) -> None:
+def _is_plain_exit(mode: RecordingMode, row: list[Any], result: torch.Tensor) -> bool:
+    # What nearly every module does: returns one tensor that it made, and nothing was written anywhere.
+    recorder = mode.recorder
+    if recorder.memory.logs or recorder.keeps_outputs_of is not None:
+        return False
+    owner = recorder.memory.owners.get(id(result))
+    if owner is None or owner.operation < row[_FIRST] or owner.reference() is not result:
+        return False
+    row[_OUTPUTS].append(owner.operation)
+    return True
+
+
+def _note_inputs(recorder: Any, inputs: list[int], value: Any) -> None:
     with _quiet():
         for tensor in plain_leaves(value):
             owner = recorder.memory.find(tensor)
             if owner is not None and owner.operation >= 0:
-                row.inputs.append(owner.operation)
+                inputs.append(owner.operation)
 
 
-def _leave(mode: RecordingMode, row: ModuleRow, module: torch.nn.Module, args: Any, kwargs: Any, result: Any) -> None:
+def _leave(mode: RecordingMode, row: list[Any], module: torch.nn.Module, args: Any, kwargs: Any, result: Any) -> None:
     recorder = mode.recorder
     memory = recorder.memory
     if type(result) is _Tensor:
-        owner = memory.owners.get(id(result))
-        if (
-            owner is not None
-            and owner.reference() is result
-            and owner.operation >= 0
-            and not memory.logs
-            and _is_inside(row, owner.operation)
-        ):
-            row.outputs.append(owner.operation)
-            _keep_if_chosen(recorder, row, owner.operation, result)
-            return
         leaves = [result]
     else:
         leaves = list(plain_leaves(result))
@@ -136,7 +171,7 @@ def _leave(mode: RecordingMode, row: ModuleRow, module: torch.nn.Module, args: A
     for leaf in _held_by(module, unseen):
         recorder.adopt(leaf)
     unseen = [leaf for leaf in unseen if memory.find(leaf) is None]
-    if unseen and row.inputs:
+    if unseen and row[_INPUTS]:
         _note_opaque(mode, module, args, kwargs, unseen)
     seen = [(leaf, recorder.reference(leaf)) for leaf in leaves]
     made_inside = any(_is_inside(row, _owner(reference).operation) for _, reference in seen)
@@ -146,12 +181,12 @@ def _leave(mode: RecordingMode, row: ModuleRow, module: torch.nn.Module, args: A
             mode.record_identity(_identity, leaf, sys._getframe(3))
         owner = memory.find(leaf)
         if owner is not None and owner.operation >= 0:
-            row.outputs.append(owner.operation)
+            row[_OUTPUTS].append(owner.operation)
             _keep_if_chosen(recorder, row, owner.operation, leaf)
 
 
-def _is_inside(row: ModuleRow, operation: int) -> bool:
-    return operation >= row.first
+def _is_inside(row: list[Any], operation: int) -> bool:
+    return operation >= row[_FIRST]
 
 
 def _owner(reference: Owner | Seen) -> Owner:
@@ -170,7 +205,7 @@ def _note_opaque(mode: RecordingMode, module: torch.nn.Module, args: Any, kwargs
     mode.record_opaque(role, module, args, kwargs, unseen, sys._getframe(4))
 
 
-def _keep_if_chosen(recorder: Any, row: ModuleRow, operation: int, tensor: torch.Tensor) -> None:
+def _keep_if_chosen(recorder: Any, row: list[Any], operation: int, tensor: torch.Tensor) -> None:
     chosen = recorder.keeps_outputs_of
-    if chosen is not None and not chosen.isdisjoint(recorder.state.addresses.get(id(row.module), ())):
+    if chosen is not None and not chosen.isdisjoint(recorder.state.addresses.get(id(row[_MODULE]), ())):
         recorder.keep_output(operation, tensor, recorder.memory.storage_key(tensor))

@@ -52,7 +52,7 @@ def module_text(recorder: Recorder, module_calls: tuple[int, ...]) -> str:
     """Returns `module features.3 (Conv2d)` for the innermost open module."""
     if len(module_calls) < 1:
         return f"the model ({type(recorder.model).__name__})"
-    module = recorder.module_rows[module_calls[-1]].module
+    module = recorder.module_rows[module_calls[-1]][1]
     addresses = recorder.state.addresses.get(id(module))
     if not addresses or addresses[0] == "":
         return f"the model ({type(module).__name__})"

@@ -23,7 +23,7 @@ from lens_trace._sites import Place
 from lens_trace._state import ModelState
 from lens_trace._tensors import Saver
 
-_ATOMS = frozenset(
+ATOMS = frozenset(
     (int, float, bool, str, type(None), complex, bytes, torch.dtype, torch.device, torch.layout, torch.memory_format,
      torch.Size, type(Ellipsis), type)
 )  # fmt: skip
@@ -78,23 +78,20 @@ class ReadRow(NamedTuple):
     user_place: Place | None
 
 
-class ModuleRow:
-    """One module call, filled in when it returns."""
+class ModuleRow(NamedTuple):
+    """One module call.  While the module runs it is a plain list in this order; `end` and `last` are set when it returns."""
 
-    __slots__ = ("id", "module", "parent", "depth", "inputs", "outputs", "training", "start", "end", "first", "last")
-
-    def __init__(self, id: int, module: torch.nn.Module, parent: int | None, depth: int, first: int) -> None:
-        self.id = id
-        self.module = module
-        self.parent = parent
-        self.depth = depth
-        self.inputs: list[int] = []
-        self.outputs: list[int] = []
-        self.training = module.training
-        self.start = 0
-        self.end = 0
-        self.first = first
-        self.last = first
+    id: int
+    module: torch.nn.Module
+    parent: int | None
+    depth: int
+    inputs: list[int]
+    outputs: list[int]
+    training: bool
+    first: int
+    start: int
+    end: int
+    last: int
 
 
 class Recorder:
@@ -105,9 +102,9 @@ class Recorder:
         self.state = state
         self.saver = saver
         self.memory = Memory()
-        self.rows: list[Row] = []
+        self.rows: list[tuple[Any, ...]] = []
         self.reads: list[ReadRow] = []
-        self.module_rows: dict[int, ModuleRow] = {}
+        self.module_rows: dict[int, list[Any]] = {}
         self.rng_states: dict[int, RngState] = {}
         self.functions: dict[int, Callable[..., Any]] = {}
         self.opaque_modules: dict[int, torch.nn.Module] = {}
@@ -129,6 +126,7 @@ class Recorder:
         self.next_thread = itertools.count(1).__next__
         self.lock = threading.RLock()
         self.is_running = False
+        self.has_escaped = False
         self.internal_errors: list[BaseException] = []
         self._escaped: dict[int, torch.Tensor] = {}
         self._pointers: list[tuple[int, int, Any]] = []
@@ -141,7 +139,7 @@ class Recorder:
         """Hands the operations of a call to the sink, in the order they were returned."""
         assert self.record_of is not None
         with torch._C.DisableTorchFunction():
-            for row in self.rows[len(self.rows) - len(leaves) :]:
+            for row in map(Row._make, self.rows[len(self.rows) - len(leaves) :]):
                 self.sink(self.record_of(row), (args, kwargs), leaves[row.index or 0][1])
 
     # -- references ---------------------------------------------------------------------------------------------
@@ -149,7 +147,7 @@ class Recorder:
     def template(self, value: Any) -> Any:
         """Returns an argument with references in place of tensors, its containers copied."""
         kind = type(value)
-        if kind in _ATOMS:
+        if kind in ATOMS:
             return value
         if kind is _Tensor or kind is _Parameter or isinstance(value, _Tensor):
             return self.reference(value)
@@ -184,13 +182,20 @@ class Recorder:
 
     def adopt(self, tensor: torch.Tensor) -> Owner:
         """Gives a tensor met for the first time an owner: a parameter, a buffer, or a constant."""
+        parameter = self.state.parameter_of.get(id(tensor))
+        if parameter is not None:
+            key = self.memory.storage_key(tensor)
+            if key is not None:
+                self.saver.outside.add(key)
+            owner = Owner(weakref.ref(tensor), -1, None, key, 0, parameter)
+            self.memory.own(tensor, owner)
+            return owner
         with self.lock:
             key = self.memory.storage_key(tensor)
-            parameter = self.state.parameter_of.get(id(tensor))
             known = self.state.buffer_of.get(id(tensor))
             if key is not None:
                 self.saver.outside.add(key)
-            if parameter is None and isinstance(tensor, _Parameter):
+            if isinstance(tensor, _Parameter):
                 parameter = len(self.live_parameters)
                 self.live_parameters.append(tensor)
                 self.state.parameter_of[id(tensor)] = parameter
@@ -290,6 +295,7 @@ class Recorder:
         self.saver.escape(key)
         if tensor.is_cpu and not tensor.is_meta:
             self._escaped[key] = tensor.detach().clone()
+            self.has_escaped = True
         if array is not None and hasattr(array, "__array_interface__"):
             start = int(array.__array_interface__["data"][0])
             self._pointers.append((start, start + max(int(array.nbytes), 1), weakref.ref(tensor)))

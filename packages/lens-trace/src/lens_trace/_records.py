@@ -146,14 +146,7 @@ class Opaque(Struct, frozen=True, gc=False, tag="opaque"):
 
 
 Argument: TypeAlias = (
-    TensorRef
-    | ParameterRef
-    | Constant
-    | Special
-    | SliceArgument
-    | SequenceArgument
-    | MappingArgument
-    | Opaque
+    TensorRef | ParameterRef | Constant | Special | SliceArgument | SequenceArgument | MappingArgument | Opaque
 )
 """A node of an argument tree."""
 

@@ -22,6 +22,8 @@ _TORCH = os.path.dirname(torch.__file__) + os.sep
 _HERE = os.path.dirname(__file__)
 _NEIGHBOURS = ("lens_trace", "lens_graph", "lens_viz", "lens_validate", "lens_torch", "lens_cli")
 _is_inside: dict[str, bool] = {}
+wrapper_code: list[CodeType | None] = [None]
+"""Code of the wrapper around module calls: where the walk meets it, the place outside is already known."""
 
 
 def user_place(frame: FrameType | None) -> Place | None:
@@ -32,7 +34,7 @@ def user_place(frame: FrameType | None) -> Place | None:
         name = code.co_filename
         inside = known.get(name)
         if inside is None:
-            inside = known[name] = _belongs_to_torch_or_lens(name)
+            inside = belongs_to_torch_or_lens(name)
         if not inside:
             return code, frame.f_lasti
         frame = frame.f_back
@@ -44,11 +46,22 @@ def caller(depth: int) -> FrameType | None:
     return sys._getframe(depth + 1)  # pyright: ignore[reportPrivateUsage] - the documented way to reach a frame
 
 
-def _belongs_to_torch_or_lens(file_name: str) -> bool:
+def known_files() -> dict[str, bool]:
+    """Returns the table of files already told apart; True is inside torch or Lens."""
+    return _is_inside
+
+
+def belongs_to_torch_or_lens(file_name: str) -> bool:
+    """Tells whether a source file is torch's or Lens's own, and remembers it."""
+    inside = _is_inside[file_name] = _looks_inside(file_name)
+    return inside
+
+
+def _looks_inside(file_name: str) -> bool:
     if file_name.startswith((_TORCH, _HERE)) or file_name.startswith("<frozen "):
         return True
     folder = os.path.basename(os.path.dirname(file_name))
-    return folder in _NEIGHBOURS and f"src{os.sep}{folder}" in file_name or (
+    return (folder in _NEIGHBOURS and f"src{os.sep}{folder}" in file_name) or (
         folder in _NEIGHBOURS and "site-packages" in file_name
     )
 

@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 
+_MOST_ADDRESSES = 100_000
+
 
 class ModelState:
     """Parameters and buffers of a model before the pass, and what is needed to put them back."""
@@ -27,7 +29,8 @@ class ModelState:
         self.buffer_addresses: list[list[str]] = []
         self.buffer_is_persistent: list[bool] = []
         self.by_id: dict[int, torch.Tensor] = {}
-        self._registered: list[tuple[dict[str, Any], dict[str, Any]]] = []
+        self._registered: list[tuple[dict[str, Any], dict[str, Any] | None]] = []
+        self._compiled: list[tuple[torch.nn.Module, Any]] = []
         self._changed: dict[int, list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]] = {}
         self._inputs: dict[int, list[torch.Tensor]] = {}
         self._alias: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
@@ -52,9 +55,14 @@ class ModelState:
     def restore(self) -> None:
         """Puts registrations and values back."""
         for live, before in self._registered:
-            if live.keys() != before.keys() or any(live[key] is not value for key, value in before.items()):
+            if before is None:
+                if live:
+                    live.clear()
+            elif len(live) != len(before) or any([live.get(key) is not value for key, value in before.items()]):
                 live.clear()
                 live.update(before)
+        for module, compiled in self._compiled:
+            module._compiled_call_impl = compiled
         with torch.no_grad():
             for changed in self._changed.values():
                 for tensor, alias, copy in changed:
@@ -76,30 +84,40 @@ class ModelState:
 
     def _read_modules(self, model: torch.nn.Module) -> None:
         # Iterative, and a module is not entered again on its own path: models may contain themselves.
-        limit = 100_000
+        limit = _MOST_ADDRESSES
         stack: list[tuple[torch.nn.Module, str, frozenset[int]]] = [(model, "", frozenset())]
         while stack and limit:
             module, address, path = stack.pop()
             limit -= 1
             known = self.addresses.get(id(module))
+            parameters, buffers = module._parameters, module._buffers
             if known is None:
                 self.addresses[id(module)] = [address]
                 self.modules.append(module)
-                self._registered.append((module._parameters, dict(module._parameters)))
-                self._registered.append((module._buffers, dict(module._buffers)))
+                self._registered.append((parameters, dict(parameters) if parameters else None))
+                self._registered.append((buffers, dict(buffers) if buffers else None))
+                if (
+                    module.__dict__.get("_compiled_call_impl") is not None
+                ):  # compiled in place: run what it was made from
+                    self._compiled.append((module, module._compiled_call_impl))
             else:
                 known.append(address)
-            self._read_tensors(module, address)
+            if parameters or buffers:
+                self._read_tensors(module, address)
+            parts = module._modules
+            if not parts:
+                continue
             inner = path | {id(module)}
             prefix = f"{address}." if address else ""
-            for name, child in reversed(module._modules.items()):
+            for name, child in reversed(parts.items()):
                 if child is None or id(child) in inner:
                     continue
-                # A compiled part is seen as the module that it wraps.
-                if hasattr(child, "_orig_mod"):
+                if "_orig_mod" in child._modules:  # a compiled part is seen as the module that it wraps
                     self.addresses.setdefault(id(child), []).append(prefix + name)
-                    child = child._orig_mod
+                    child = child._modules["_orig_mod"]
                 stack.append((child, prefix + name, inner))  # pyright: ignore[reportArgumentType]
+        for module, _ in self._compiled:
+            module._compiled_call_impl = None
 
     def _read_tensors(self, module: torch.nn.Module, address: str) -> None:
         prefix = f"{address}." if address else ""

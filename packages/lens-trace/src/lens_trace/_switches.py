@@ -1,6 +1,6 @@
 """Which process-wide switches does a trace turn, and who turns them back?
 
-The mode itself belongs to one thread.  A few things do not: `Module.__call__` and the functions that PyTorch does not
+The mode itself belongs to one thread.  A few things do not: `Module._call_impl` and the functions that PyTorch does not
 dispatch are wrapped, the fused attention path is switched off, compiled code runs eagerly, threads that the model
 starts are given a mode, the garbage collector pauses, the recursion limit grows.  Two traces at once must not restore each
 other's work, so all of this is counted under one lock: turned on by the first trace, off by the last.
@@ -107,7 +107,7 @@ def _do_nothing() -> None:
 
 
 def _wrap_modules() -> Callable[[], None]:
-    return _replace(torch.nn.Module, "__call__", wrapped_call)
+    return _replace(torch.nn.Module, "_call_impl", wrapped_call)
 
 
 def _wrap_scripted() -> Callable[[], None]:
@@ -241,9 +241,7 @@ def attached(modes: tuple[RecordingMode, ...]) -> Iterator[None]:
 
 
 def _modes_for_child() -> tuple[RecordingMode, ...]:
-    return tuple(
-        RecordingMode(mode.recorder, mode.recorder.next_thread(), mode.module_calls) for mode in active.modes
-    )
+    return tuple(RecordingMode(mode.recorder, mode.recorder.next_thread(), mode.module_calls) for mode in active.modes)
 
 
 def _wrap_start(original: Callable[..., Any]) -> Callable[..., Any]:

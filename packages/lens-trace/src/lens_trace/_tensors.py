@@ -160,9 +160,12 @@ class Saver:
     def _copy_together(self, keys: list[Key]) -> None:
         tensors = [self._get(key) for key in keys]
         first = tensors[0]
-        if not self._detach or len(keys) == 1 or not all(type(t) is torch.Tensor and t.layout is _strided for t in tensors):
-            copies = [self._copy(tensor) for tensor in tensors]
-        elif sum(t.nbytes for t in tensors) <= first.untyped_storage().nbytes():
+        if (
+            not self._detach
+            or len(keys) == 1
+            or not all(type(t) is torch.Tensor and t.layout is _strided for t in tensors)
+            or sum(t.nbytes for t in tensors) <= first.untyped_storage().nbytes()
+        ):
             copies = [self._copy(tensor) for tensor in tensors]
         else:
             memory = first.untyped_storage().clone()

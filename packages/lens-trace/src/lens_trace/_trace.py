@@ -14,14 +14,15 @@ from typing import Any
 import torch
 
 from lens_trace._errors import MixedDevicesError, NotAModuleError, SelectionError, ShardedModelError, StopTrace
-from lens_trace._freeze import Freezer, freeze_buffers, freeze_modules, freeze_parameters, library_versions
+from lens_trace._freeze import Freezer, library_versions
+from lens_trace._freeze_model import freeze_buffers, freeze_modules, freeze_parameters, note_facts
 from lens_trace._intercept import RecordingMode
 from lens_trace._keep import Keep, OnlyIds, OutputsOf, everything
 from lens_trace._leaves import tensor_leaves
 from lens_trace._notes import note_failed_module
-from lens_trace._records import Opaque, Operation, SequenceArgument, Trace
-from lens_trace._recorder import Recorder
+from lens_trace._recorder import Recorder, Row
 from lens_trace._recording import Recording
+from lens_trace._records import Opaque, Operation, SequenceArgument, Trace
 from lens_trace._rng import seeded
 from lens_trace._state import ModelState
 from lens_trace._switches import attached, plain_switches, recording_switches
@@ -144,14 +145,17 @@ def check_model(model: Any) -> torch.nn.Module:
         else:
             break
         assert isinstance(model, torch.nn.Module)
-    for name, part in model.named_modules():
+    for part in model.modules():
         kind = type(part).__name__
+        if kind[:1] != "F" and "_hf_hook" not in part.__dict__:
+            continue
+        name = next((name for name, module in model.named_modules() if module is part), "")
         if kind in ("FullyShardedDataParallel",) or kind.startswith("FSDP"):
             raise ShardedModelError(
                 f"The module {name or 'itself'} is sharded with FSDP, so its parameters are not in this process. Trace the "
                 "unwrapped model before sharding, or load its full state dict into a plain copy."
             )
-        hook = getattr(part, "_hf_hook", None)
+        hook = part.__dict__.get("_hf_hook")
         if hook is not None and getattr(hook, "offload", False):
             raise ShardedModelError(
                 f"The module {name or 'itself'} is offloaded, its weights come and go during the pass. Remove the hooks first "
@@ -195,25 +199,31 @@ class _Session:
             recorder.saver.seal(alive.__contains__)
             recorder.state.restore()
         tensors = recorder.saver.finish()
-        parameters = freeze_parameters(recorder)
-        modules, module_calls = freeze_modules(recorder)
+        facts = note_facts(recorder)
         freezer = Freezer(recorder)
         freezer.find_constants()
-        rows = sorted(recorder.rows, key=lambda row: row.id)
+        rows = sorted(recorder.rows, key=_id_of_row)
         reads = list(recorder.reads)
-        buffers = freeze_buffers(recorder)
         structure = self.structure if self.structure is not None else SequenceArgument("tuple", ())
         if isinstance(structure, Opaque):
             structure = Opaque(structure.type_name, -1)
         name = type(recorder.model).__name__
-        seed, started, ended, elapsed, outputs = self.seed, self.started_at, self.ended_at, self.elapsed_s, tuple(self.outputs)
+        seed, started, ended, elapsed, outputs = (
+            self.seed,
+            self.started_at,
+            self.ended_at,
+            self.elapsed_s,
+            tuple(self.outputs),
+        )
         elapsed_functions, is_complete = recorder.elapsed_functions * 1e-9, self.is_complete
         live_parameters, live_buffers = tuple(recorder.live_parameters), dict(enumerate(recorder.state.buffers))
         functions, rng_states = recorder.functions, recorder.rng_states
         recorder.memory.release()
 
         def freeze() -> tuple[Trace, Mapping[int, Any]]:
-            operations = tuple([freezer.operation(row) for row in rows])
+            operations = tuple([freezer.operation(Row._make(row)) for row in rows])
+            parameters, buffers = freeze_parameters(facts), freeze_buffers(facts)
+            modules, module_calls = freeze_modules(facts)
             inputs = tuple([o.id for o in operations if o.kind == "input"])
             frozen = Trace(
                 name, operations, module_calls, tuple([freezer.read(read) for read in reads]), inputs, outputs,  # pyright: ignore[reportArgumentType]
@@ -226,6 +236,10 @@ class _Session:
             trace=freeze, tensors=tensors, functions=functions, rng_states=rng_states,  # pyright: ignore[reportArgumentType]
             parameters=live_parameters, buffers=live_buffers,  # pyright: ignore[reportArgumentType]
         )  # fmt: skip
+
+
+def _id_of_row(row: tuple[Any, ...]) -> int:
+    return row[0]
 
 
 def _arguments(args: Any, kwargs: Mapping[str, Any] | None) -> tuple[tuple[Any, ...], dict[str, Any]]:
