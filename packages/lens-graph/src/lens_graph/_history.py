@@ -1,0 +1,201 @@
+"""What does a user hold after one forward pass?
+
+The `ModelHistory` answers three kinds of question: about the model as a whole (the left column of Supplementary
+Table 1, under its own names), about one layer, pass or module (by indexing), and about all of them at once (the
+tables and the graph).  It is a view of an interpretation: lists of labels are made when asked, and so are all sums.
+
+Source: "The ModelHistory object" and Supplementary Table 1.  Names that carry "torchlens" drop that word:
+`elapsed_time_torchlens_logging` is `elapsed_time_logging`.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, SupportsIndex, overload
+
+from lens_graph._interpretation import Interpretation, is_saved, operation_at
+from lens_graph._keys import Target, resolve_number, resolve_text
+from lens_graph._layer import LayerEntry
+from lens_graph._links import Link, links_into
+from lens_graph._model_fields import ModelFields
+from lens_graph._modules import ModuleCallEntry, Modules
+from lens_graph._operation import OperationEntry
+from lens_trace import Operation, Trace
+
+if TYPE_CHECKING:
+    pass
+
+
+class ModelHistory(ModelFields):
+    """Everything known about one forward pass of a model.
+
+    Indexing:
+        `history["conv2d_3_8"]`, `history["conv2d_3"]`, `history["features.6"]`, `history[7]`, `history[-17]` return a
+        `LayerEntry`; with a pass, `history["conv2d_3_8:1"]` or `history["features.6:1"]`, an `OperationEntry`; a slice
+        a list of layers.  `key in history`, `len(history)` and iteration go by layers in execution order, inputs
+        first, outputs last, buffers left out.
+
+    For drawings and other walks over everything:
+        `history.operations`      all `OperationEntry` in execution order, buffers included; `operations[i].node == i`
+        `history.layers`          all `LayerEntry`, buffers included; `layers[i].layer == i`
+        `history.links`           every edge with its argument: `Link(parent, child, argument, path, starts_condition)`,
+                                  parents and children as places in `operations`
+        `operation.links`         the same for the edges into one operation
+        an operation's            `.kind`, `.label` (with pass where needed), `.layer_label`, `.layer_label_w_pass`,
+                                  `.pass_num`, `.layer_passes_total`, `.tensor_shape`, `.tensor_fsize`,
+                                  `.parent_param_shapes`, `.is_bottom_level_submodule_output`,
+                                  `.is_terminal_bool_layer`, `.in_cond_branch`, `.initialized_inside_model`
+        its modules               `.containing_module_calls` (`["features:1", "features.6:1"]`, outermost first),
+                                  `.containing_module_origin_nested` (addresses), `.containing_module_classes`,
+                                  `.module_call_numbers` (places in `history.module_calls`)
+        `history.module_calls`    all `ModuleCallEntry`; [0] is the model's own call, `.children` the calls inside
+        `history.modules`         modules by address; `""` is the model
+        totals                    `.model_name`, `.num_tensors_total`, `.tensor_fsize_total`, `.total_params`,
+                                  `.total_params_fsize`
+    """
+
+    def __init__(self, facts: Interpretation) -> None:
+        self._facts = facts
+
+    @property
+    def trace(self) -> Trace:
+        """The records that all of this was concluded from."""
+        return self._facts.trace
+
+    @property
+    def tensors(self) -> Mapping[Any, Any]:
+        """The saved tensors by operation id."""
+        return self._facts.payloads.tensors
+
+    @property
+    def interpretation(self) -> Interpretation:
+        """The results of the pipeline's steps, for whoever builds on them."""
+        return self._facts
+
+    @property
+    def operations(self) -> Operations:
+        """All operations in execution order, buffers included."""
+        return Operations(self._facts)
+
+    @property
+    def layers(self) -> Layers:
+        """All layers in the order of their first pass, buffers included."""
+        return Layers(self._facts)
+
+    @property
+    def saved_layers(self) -> list[str]:
+        """Labels of the layers of which a tensor was kept."""
+        labels = self._facts.labels
+        return [
+            labels.names[layer]
+            for layer in labels.counted
+            if any(is_saved(self._facts, node) for node in labels.passes[layer])
+        ]
+
+    @property
+    def links(self) -> Iterator[Link]:
+        """Every edge with its argument, in the order of the operations that read."""
+        return (link for node in range(len(self._facts.graph.parents)) for link in links_into(self._facts, node))
+
+    @property
+    def module_calls(self) -> list[ModuleCallEntry]:
+        """All module calls in the order of entering; the first is the model's own."""
+        return [ModuleCallEntry(self._facts, call) for call in range(len(self._facts.trace.module_calls))]
+
+    @cached_property
+    def modules(self) -> Modules:
+        """The modules by address; `""` is the model itself."""
+        return Modules(self._facts)
+
+    @overload
+    def __getitem__(self, key: str) -> LayerEntry | OperationEntry: ...
+    @overload
+    def __getitem__(self, key: SupportsIndex) -> LayerEntry: ...
+    @overload
+    def __getitem__(self, key: slice) -> list[LayerEntry]: ...
+    def __getitem__(self, key: str | SupportsIndex | slice) -> LayerEntry | OperationEntry | list[LayerEntry]:
+        """Return the layer, pass or list of layers that a key means.
+
+        Raises:
+            UnknownKeyError: nothing has this key (a KeyError and an IndexError); it names the nearest valid ones.
+            AmbiguousKeyError: several layers have it; it names them.
+        """
+        if isinstance(key, slice):
+            return [LayerEntry(self._facts, layer) for layer in self._facts.indexable[key]]
+        target = self._resolve(key)
+        if target.node is None:
+            return LayerEntry(self._facts, target.layer)
+        return OperationEntry(self._facts, target.node)
+
+    def __contains__(self, key: object) -> bool:
+        if isinstance(key, LayerEntry | OperationEntry):
+            return key._facts is self._facts  # pyright: ignore[reportPrivateUsage] - entries are views of a history
+        try:
+            self._resolve(key)
+        except (LookupError, TypeError):
+            return False
+        return True
+
+    def __len__(self) -> int:
+        return len(self._facts.labels.counted)
+
+    def __iter__(self) -> Iterator[LayerEntry]:
+        return (LayerEntry(self._facts, layer) for layer in self._facts.labels.counted)
+
+    def __reversed__(self) -> Iterator[LayerEntry]:
+        return (LayerEntry(self._facts, layer) for layer in reversed(self._facts.labels.counted))
+
+    def _resolve(self, key: object) -> Target:
+        if isinstance(key, str):
+            return resolve_text(self._facts, key)
+        if isinstance(key, SupportsIndex) and not isinstance(key, bool):
+            return resolve_number(self._facts, operator.index(key))
+        raise TypeError(
+            f"{key!r} is a {type(key).__name__}: a history is indexed by a label, a module address, an integer or a slice"
+        )
+
+
+class Operations(Sequence[OperationEntry]):
+    """The operations of a history in execution order."""
+
+    def __init__(self, facts: Interpretation) -> None:
+        self._facts = facts
+
+    def __len__(self) -> int:
+        return len(self._facts.graph.parents)
+
+    @overload
+    def __getitem__(self, index: int) -> OperationEntry: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[OperationEntry]: ...
+    def __getitem__(self, index: int | slice) -> OperationEntry | list[OperationEntry]:
+        places = range(len(self))
+        if isinstance(index, slice):
+            return [OperationEntry(self._facts, node) for node in places[index]]
+        return OperationEntry(self._facts, places[index])
+
+    def record(self, node: int) -> Operation:
+        """The record behind an operation."""
+        return operation_at(self._facts, node)
+
+
+class Layers(Sequence[LayerEntry]):
+    """The layers of a history in the order of their first pass."""
+
+    def __init__(self, facts: Interpretation) -> None:
+        self._facts = facts
+
+    def __len__(self) -> int:
+        return len(self._facts.labels.passes)
+
+    @overload
+    def __getitem__(self, index: int) -> LayerEntry: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[LayerEntry]: ...
+    def __getitem__(self, index: int | slice) -> LayerEntry | list[LayerEntry]:
+        places = range(len(self))
+        if isinstance(index, slice):
+            return [LayerEntry(self._facts, layer) for layer in places[index]]
+        return LayerEntry(self._facts, places[index])
