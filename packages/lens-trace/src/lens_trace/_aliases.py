@@ -12,6 +12,7 @@ exactly for strided tensors of one element size (a bounded search over the strid
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
 import torch
@@ -25,21 +26,20 @@ _functorch = torch._C._functorch
 _free_weak = torch.UntypedStorage._free_weak_ref
 
 
-class Owner:
+class Owner(NamedTuple):
     """The operation (or parameter) whose value a tensor object holds."""
 
-    __slots__ = ("buffer", "is_stray", "operation", "parameter", "reference", "seen", "storage", "write")
-
-    def __init__(self, reference: Any, operation: int, write: int | None, storage: int | None, seen: int,
-                 parameter: int | None = None, buffer: int | None = None, is_stray: bool = False) -> None:  # fmt: skip
-        self.reference = reference
-        self.operation = operation  # -1: a parameter as it was before the pass
-        self.write = write
-        self.storage = storage
-        self.seen = seen
-        self.parameter = parameter
-        self.buffer = buffer
-        self.is_stray = is_stray  # known by its memory only: the object itself is a view nobody recorded
+    reference: Callable[[], torch.Tensor | None]
+    operation: int
+    """-1: a parameter as it was before the pass."""
+    write: int | None
+    storage: int | None
+    seen: int
+    """Length of the storage's log when the value was taken."""
+    parameter: int | None = None
+    buffer: int | None = None
+    is_stray: bool = False
+    """Known by its memory only: the object itself is a view that nobody recorded."""
 
 
 class Written(NamedTuple):

@@ -29,7 +29,7 @@ class Freezer:
     """Turns the rows of one recorder into records, each shared part made once."""
 
     def __init__(self, recorder: Recorder) -> None:
-        self._recorder = recorder
+        self._buffer_addresses = recorder.state.buffer_addresses
         self._sites = SiteTable()
         self._calls: dict[int, tuple[Any, ...]] = {}
         self._contexts: dict[tuple[Any, ...], records.Context] = {}
@@ -66,7 +66,7 @@ class Freezer:
             args = (leaf,)
         name = self._constant_address(row) if row.kind == "constant" else row.name
         if row.kind == "buffer" and row.buffer is not None:
-            name = self._recorder.state.buffer_addresses[row.buffer][0]
+            name = self._buffer_addresses[row.buffer][0]
         return records.Operation(
             records.OperationId(row.id), row.kind, None, None, args, (), tuple(parents),  # pyright: ignore[reportArgumentType]
             tuple(records.ParameterId(p) for p in parameters), self.spec(row.spec), (), None, row.path, (), (), False,
@@ -115,9 +115,9 @@ class Freezer:
     def _grad_name(self, kind: Any) -> str | None:
         return None if kind is None else kind.__name__
 
-    def find_constants(self) -> None:
+    def find_constants(self, recorder: Recorder) -> None:
         """Looks up where the model holds the tensors that nobody had seen; to be called while it still does."""
-        self._constant_addresses = _find_addresses(self._recorder)
+        self._constant_addresses = _find_addresses(recorder)
 
     def _constant_address(self, row: Row) -> str | None:
         return self._constant_addresses.get(row.id)

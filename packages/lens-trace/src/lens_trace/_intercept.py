@@ -49,6 +49,8 @@ _default_dtype = torch.get_default_dtype
 _quiet = torch._C.DisableTorchFunction
 _plain_types = ((), (_Tensor,), (_Parameter,), (_Tensor, _Parameter), (_Parameter, _Tensor))
 _weak = weakref.ref
+_new = tuple.__new__
+_strided = torch.strided
 _frame = sys._getframe
 _is_inside = known_files().get
 _nothing: dict[str, Any] = {}
@@ -156,45 +158,51 @@ class RecordingMode(TorchFunctionMode):
         if type(result) is not _Tensor:
             self._record(role, func, args, kwargs or _nothing, tuple(held), named, (), result, elapsed, frame)
             return result
-        place = (frame.f_code, frame.f_lasti)
-        user = self._user_place(frame, len(self.places) - 1)
-        call_id = recorder.next_call()
-        recorder.functions[call_id] = func
-        recorder.elapsed_functions += elapsed
-        call = (
-            call_id, role, held, named, self.module_calls, self._through,
-            (_is_grad_enabled(), _is_inference(), _autocast() if _is_autocast() else (), _default_dtype()),
-            elapsed, place, user, self.thread, False, (),
-        )  # fmt: skip
         requires_grad = result.requires_grad
         try:
             storage = _storage_of(result)
         except (RuntimeError, NotImplementedError):
-            self._own(Call._make(call), None, (), result, recorder)
+            self._record(role, func, args, kwargs or _nothing, tuple(held), named, (), result, elapsed, frame)
             return result
         key = storage._cdata
-        is_new = key not in holds
-        if is_new:
-            holds[key] = storage._weak_ref()
         operation = recorder.next_operation()
-        rows.append(
-            (operation, "call", call, None, (),
-             (result.shape, result.dtype, result.device, result.layout, key, requires_grad, None, False),
-             type(result.grad_fn) if requires_grad else None, None, None, None)
-        )  # fmt: skip
-        log = logs.get(key) if logs else None
-        identity = id(result)
-        owner = Owner(_weak(result), operation, None, key, 0 if log is None else len(log))
-        if not is_new:  # a view, or an argument handed on: that is still the same parameter or buffer
-            previous = owners.get(identity)
+        rows.append((
+            operation,
+            "call",
+            (
+                operation, role, held, named, self.module_calls, self._through,
+                (_is_grad_enabled(), _is_inference(), _autocast() if _is_autocast() else (), _default_dtype()),
+                elapsed, (frame.f_code, frame.f_lasti), self._user_place(frame, len(self.places) - 1), self.thread,
+                False, (),
+            ),
+            None,
+            (),
+            (result.shape, result.dtype, result.device, _strided, key, requires_grad, None, False),
+            type(result.grad_fn) if requires_grad else None,
+            None, None, None,
+        ))  # fmt: skip
+        if key not in first_owner:
+            if key not in holds:
+                holds[key] = storage._weak_ref()
+            owners[id(result)] = first_owner[key] = _new(
+                Owner, (_weak(result), operation, None, key, 0, None, None, False)
+            )
+            if recorder.keeps_all:
+                recorder.saver.save(operation, result, key, 0)
+                return result
+            seen = 0
+        else:  # a view, or an argument handed on: that is still the same parameter or buffer
+            log = logs.get(key) if logs else None
+            seen = 0 if log is None else len(log)
+            previous = owners.get(id(result))
+            parameter = buffer = None
             if previous is not None and previous.reference() is result:
-                owner.parameter, owner.buffer = previous.parameter, previous.buffer
-        owners[identity] = owner
-        if is_new:
-            first_owner[key] = owner
-        if recorder.keeps_all:
-            recorder.saver.save(operation, result, key, 0 if log is None else len(log))
-        elif recorder.keeps_ids is not None or recorder.asks_record:
+                parameter, buffer = previous.parameter, previous.buffer
+            owners[id(result)] = _new(Owner, (_weak(result), operation, None, key, seen, parameter, buffer, False))
+            if recorder.keeps_all:
+                recorder.saver.save(operation, result, key, seen)
+                return result
+        if recorder.keeps_ids is not None or recorder.asks_record:
             recorder.consider(Row._make(rows[-1]), result, key)
         return result
 
@@ -335,32 +343,29 @@ class RecordingMode(TorchFunctionMode):
                 if isinstance(result, _scalars) and result is not NotImplemented and not isinstance(result, str):
                     self._note_read(role, held, named, result, frame)
                 return
-        call_id = recorder.next_call()
-        recorder.functions[call_id] = func
+        first = recorder.next_operation()
         if state is not None:
-            recorder.rng_states[call_id] = state
-        recorder.elapsed_functions += elapsed
+            recorder.rng_states[first] = state
         is_inplace = False
         beside: tuple[Any, ...] = ()
         if leaves is not None:
             beside, is_inplace = _beside(role, args, leaves, writes)
         call = Call(
-            call_id, role, held, named, self.module_calls, self._through,
+            first, role, held, named, self.module_calls, self._through,
             (_is_grad_enabled(), _is_inference(), _autocast() if _is_autocast() else (), _default_dtype()),
             elapsed, (frame.f_code, frame.f_lasti), user_place(frame), self.thread, is_inplace,
             tuple([(path, spec) for path, _, spec in beside]),
         )  # fmt: skip
         if leaves is None:
-            self._own(call, None, (), result, recorder)
+            self._own(first, call, None, (), result, recorder)
             if recorder.sink is not None:
                 recorder.sink_call(call, args, kwargs, [((), result)])
             return
         written = {id(tensor) for _, tensor in writes}
         single = len(leaves) == 1 and leaves[0][0] == ()
-        first = -1
         for index, (path, tensor) in enumerate(leaves):
-            operation = self._own(call, None if single else index, path, tensor, recorder, id(tensor) in written)
-            first = operation if first < 0 else first
+            operation = recorder.next_operation() if index else first
+            self._own(operation, call, None if single else index, path, tensor, recorder, id(tensor) in written)
         for index, (_, tensor, _spec) in enumerate(beside):
             recorder.log_write(tensor, first, index)
             if recorder.keeps_all or (recorder.keeps_ids is not None and first in recorder.keeps_ids):
@@ -369,11 +374,10 @@ class RecordingMode(TorchFunctionMode):
         if recorder.sink is not None:
             recorder.sink_call(call, args, kwargs, leaves)
 
-    def _own(self, call: Call, index: int | None, path: tuple[int | str, ...], tensor: torch.Tensor, recorder: Recorder,
-             is_written: bool = False) -> int:  # fmt: skip
+    def _own(self, operation: int, call: Call, index: int | None, path: tuple[int | str, ...], tensor: torch.Tensor,
+             recorder: Recorder, is_written: bool = False) -> None:  # fmt: skip
         """Notes one returned tensor."""
         memory = recorder.memory
-        operation = recorder.next_operation()
         requires_grad = tensor.requires_grad
         try:
             storage = _storage_of(tensor)
@@ -391,11 +395,14 @@ class RecordingMode(TorchFunctionMode):
             recorder.log_write(tensor, operation, None)
         else:
             log = memory.logs.get(key) if memory.logs else None  # pyright: ignore[reportArgumentType]
-            owner = Owner(weakref.ref(tensor), operation, None, key, 0 if log is None else len(log))
             previous = memory.owners.get(id(tensor))
+            parameter = buffer = None
             if previous is not None and previous.reference() is tensor:  # handed on: still the same parameter or buffer
-                owner.parameter, owner.buffer = previous.parameter, previous.buffer
-            memory.owners[id(tensor)] = owner
+                parameter, buffer = previous.parameter, previous.buffer
+            seen = 0 if log is None else len(log)
+            owner = memory.owners[id(tensor)] = Owner(
+                weakref.ref(tensor), operation, None, key, seen, parameter, buffer
+            )
             if key is not None and key not in memory.first_owner:
                 memory.first_owner[key] = owner
         if recorder.keeps_all:
@@ -403,7 +410,6 @@ class RecordingMode(TorchFunctionMode):
                 recorder.saver.save(operation, tensor, key, memory.log_length(key))
         elif recorder.keeps_ids is not None or recorder.asks_record:
             recorder.consider(row, tensor, key)
-        return operation
 
     def run_outside_protocol(self, role: Role, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Runs and records a function that PyTorch does not dispatch."""

@@ -12,6 +12,7 @@ is seen through a proxy.
 
 from __future__ import annotations
 
+import builtins
 import types
 from collections.abc import Callable
 from typing import Any
@@ -46,6 +47,13 @@ class _OpenGlobals(dict[str, Any]):
         if "overrides" in function.__code__.co_names and function.__globals__.get("torch") is torch:
             self["torch"] = _TORCH_SEEN_FROM_INSIDE
         self._live = function.__globals__
+        # Looking a name up in `__missing__` costs a Python call; modules and builtins are the same for ever.
+        for name in function.__code__.co_names:
+            value = self._live.get(name, self)
+            if value is self and hasattr(builtins, name):
+                self[name] = getattr(builtins, name)
+            elif isinstance(value, types.ModuleType):
+                self.setdefault(name, value)
 
     def __missing__(self, name: str) -> Any:
         return self._live[name]

@@ -106,11 +106,8 @@ class Recorder:
         self.reads: list[ReadRow] = []
         self.module_rows: dict[int, list[Any]] = {}
         self.rng_states: dict[int, RngState] = {}
-        self.functions: dict[int, Callable[..., Any]] = {}
-        self.opaque_modules: dict[int, torch.nn.Module] = {}
         self.constants: list[tuple[int, torch.Tensor]] = []
         self.live_parameters: list[torch.Tensor] = list(state.parameters)
-        self.elapsed_functions = 0
         self.keep = keep
         self.sink = sink
         self.keeps_all = keep is everything
@@ -121,7 +118,6 @@ class Recorder:
         )
         self.record_of: Callable[[Row], Any] | None = None
         self.next_operation = itertools.count().__next__
-        self.next_call = itertools.count().__next__
         self.next_module_call = itertools.count().__next__
         self.next_thread = itertools.count(1).__next__
         self.lock = threading.RLock()
@@ -130,10 +126,7 @@ class Recorder:
         self.internal_errors: list[BaseException] = []
         self._escaped: dict[int, torch.Tensor] = {}
         self._pointers: list[tuple[int, int, Any]] = []
-        for tensor, buffer in state.buffer_of.values():
-            key = self.memory.storage_key(tensor)
-            if key is not None:
-                saver.outside.add(key)
+        self._own_parameters(state)
 
     def sink_call(self, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any], leaves: Any) -> None:
         """Hands the operations of a call to the sink, in the order they were returned."""
@@ -141,6 +134,22 @@ class Recorder:
         with torch._C.DisableTorchFunction():
             for row in map(Row._make, self.rows[len(self.rows) - len(leaves) :]):
                 self.sink(self.record_of(row), (args, kwargs), leaves[row.index or 0][1])
+
+    def _own_parameters(self, state: ModelState) -> None:
+        memory = self.memory
+        for index, parameter in enumerate(state.parameters):
+            try:
+                key = _storage_of(parameter)._cdata
+            except (RuntimeError, NotImplementedError, ValueError):  # lazy, or of a kind without storage
+                continue
+            self.saver.outside.add(key)
+            owner = Owner(weakref.ref(parameter), -1, None, key, 0, index)
+            memory.owners[id(parameter)] = owner
+            memory.first_owner.setdefault(key, owner)
+        for buffer in state.buffers:
+            key = memory.storage_key(buffer)
+            if key is not None:
+                self.saver.outside.add(key)
 
     # -- references ---------------------------------------------------------------------------------------------
 

@@ -33,7 +33,7 @@ class Recording:
     def __init__(
         self,
         *,
-        trace: Trace | Callable[[], tuple[Trace, Mapping[int, Any]]],
+        trace: Trace | Callable[[], tuple[Trace, Mapping[int, Any], Mapping[CallId, Callable[..., Any]]]],
         tensors: Tensors,
         functions: Mapping[CallId, Callable[..., Any]] | None = None,
         objects: Mapping[int, Any] | None = None,
@@ -44,7 +44,7 @@ class Recording:
         self._trace = trace
         self._objects = objects or {}
         self.tensors = tensors
-        self.functions: Mapping[CallId, Callable[..., Any]] = functions or {}
+        self._functions: Mapping[CallId, Callable[..., Any]] = functions or {}
         self.rng_states: Mapping[CallId, RngState] = rng_states or {}
         self.parameters = parameters
         self.buffers: Mapping[BufferId, torch.Tensor] = buffers or {}
@@ -61,6 +61,12 @@ class Recording:
         """Live objects behind `Opaque` arguments."""
         self._freeze()
         return self._objects
+
+    @property
+    def functions(self) -> Mapping[CallId, Callable[..., Any]]:
+        """The live function of each call, by call id."""
+        self._freeze()
+        return self._functions
 
     def replace(self, **changes: Any) -> Recording:
         """Returns a copy in which some attributes are others."""
@@ -87,4 +93,4 @@ class Recording:
 
     def _freeze(self) -> None:
         if not isinstance(self._trace, Trace):
-            self._trace, self._objects = self._trace()
+            self._trace, self._objects, self._functions = self._trace()

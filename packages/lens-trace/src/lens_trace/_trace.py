@@ -20,9 +20,9 @@ from lens_trace._intercept import RecordingMode
 from lens_trace._keep import Keep, OnlyIds, OutputsOf, everything
 from lens_trace._leaves import tensor_leaves
 from lens_trace._notes import note_failed_module
-from lens_trace._recorder import Recorder, Row
+from lens_trace._recorder import Call, Recorder, Row
 from lens_trace._recording import Recording
-from lens_trace._records import Opaque, Operation, SequenceArgument, Trace
+from lens_trace._records import CallId, Opaque, Operation, SequenceArgument, Trace
 from lens_trace._rng import seeded
 from lens_trace._state import ModelState
 from lens_trace._switches import attached, plain_switches, recording_switches
@@ -75,6 +75,7 @@ def trace(
     model = check_model(model)
     positional, named = _arguments(args, kwargs)
     state = ModelState(model)
+    check_parts(state)
     _check_keep(keep, state)
     saver = Saver(detach=detach, device=None if device is None else torch.device(device), dtype=dtype)
     recorder = Recorder(model, state, saver, keep, sink)
@@ -145,11 +146,16 @@ def check_model(model: Any) -> torch.nn.Module:
         else:
             break
         assert isinstance(model, torch.nn.Module)
-    for part in model.modules():
+    return model
+
+
+def check_parts(state: ModelState) -> None:
+    """Raises `ShardedModelError` when the parameters of a part live elsewhere."""
+    for part in state.modules:
         kind = type(part).__name__
         if kind[:1] != "F" and "_hf_hook" not in part.__dict__:
             continue
-        name = next((name for name, module in model.named_modules() if module is part), "")
+        name = state.addresses[id(part)][0]
         if kind in ("FullyShardedDataParallel",) or kind.startswith("FSDP"):
             raise ShardedModelError(
                 f"The module {name or 'itself'} is sharded with FSDP, so its parameters are not in this process. Trace the "
@@ -161,7 +167,6 @@ def check_model(model: Any) -> torch.nn.Module:
                 f"The module {name or 'itself'} is offloaded, its weights come and go during the pass. Remove the hooks first "
                 "(accelerate.hooks.remove_hook_from_submodules) or load the model without device_map."
             )
-    return model
 
 
 class _Session:
@@ -191,6 +196,7 @@ class _Session:
                 self.structure = freezer.structure(result, self.outputs)
         finally:
             recorder.is_running = False
+            recorder.record_of = None  # else a cycle keeps the model until the collector comes
 
     def recording(self) -> Recording:
         recorder = self.recorder
@@ -201,7 +207,7 @@ class _Session:
         tensors = recorder.saver.finish()
         facts = note_facts(recorder)
         freezer = Freezer(recorder)
-        freezer.find_constants()
+        freezer.find_constants(recorder)
         rows = sorted(recorder.rows, key=_id_of_row)
         reads = list(recorder.reads)
         structure = self.structure if self.structure is not None else SequenceArgument("tuple", ())
@@ -215,12 +221,15 @@ class _Session:
             self.elapsed_s,
             tuple(self.outputs),
         )
-        elapsed_functions, is_complete = recorder.elapsed_functions * 1e-9, self.is_complete
+        is_complete = self.is_complete
         live_parameters, live_buffers = tuple(recorder.live_parameters), dict(enumerate(recorder.state.buffers))
-        functions, rng_states = recorder.functions, recorder.rng_states
+        rng_states = recorder.rng_states
         recorder.memory.release()
 
-        def freeze() -> tuple[Trace, Mapping[int, Any]]:
+        def freeze() -> tuple[Trace, Mapping[int, Any], Mapping[CallId, Callable[..., Any]]]:
+            calls = {row[2][0]: Call._make(row[2]) for row in rows if row[2] is not None}
+            functions = {CallId(call.id): call.role.function for call in calls.values()}
+            elapsed_functions = sum([call.elapsed for call in calls.values()]) * 1e-9
             operations = tuple([freezer.operation(Row._make(row)) for row in rows])
             parameters, buffers = freeze_parameters(facts), freeze_buffers(facts)
             modules, module_calls = freeze_modules(facts)
@@ -230,10 +239,10 @@ class _Session:
                 structure, modules, parameters, buffers, seed, started, ended, elapsed, elapsed_functions, is_complete,
                 library_versions(),
             )  # fmt: skip
-            return frozen, freezer.objects
+            return frozen, freezer.objects, functions
 
         return Recording(
-            trace=freeze, tensors=tensors, functions=functions, rng_states=rng_states,  # pyright: ignore[reportArgumentType]
+            trace=freeze, tensors=tensors, rng_states=rng_states,  # pyright: ignore[reportArgumentType]
             parameters=live_parameters, buffers=live_buffers,  # pyright: ignore[reportArgumentType]
         )  # fmt: skip
 
