@@ -58,7 +58,12 @@ def _copy_of_sources(folder: Path) -> Path:
 def _lint(folder: Path) -> subprocess.CompletedProcess[str]:
     # The copy comes first on the path, before the editable installs.
     return subprocess.run(
-        [sys.executable, "-c", "from importlinter.cli import lint_imports_command; lint_imports_command()", "--no-cache"],
+        [
+            sys.executable,
+            "-c",
+            "from importlinter.cli import lint_imports_command; lint_imports_command()",
+            "--no-cache",
+        ],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(folder / "src")},
         capture_output=True,
@@ -113,7 +118,9 @@ def test_the_override_protocol_is_used_in_lens_trace_only() -> None:
     assert users == {"lens_trace"}
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.glob("packages/*/src/*/*.py")), ids=lambda path: f"{path.parent.name}.{path.stem}")
+@pytest.mark.parametrize(
+    "path", sorted(ROOT.glob("packages/*/src/*/*.py")), ids=lambda path: f"{path.parent.name}.{path.stem}"
+)
 def test_files_stay_one_idea_long(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 400
 

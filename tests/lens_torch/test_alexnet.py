@@ -42,7 +42,8 @@ def test_higher_modules_are_their_last_layer(history: tl.ModelHistory) -> None:
 
 
 def test_the_drawing_shows_modules_and_colours(history: tl.ModelHistory, tmp_path: Path) -> None:
-    picture = tl.draw(history, outpath=tmp_path / "alexnet.svg")
+    picture = tl.draw(history)
+    tl.write(picture, tmp_path / "alexnet.svg")
     svg = (tmp_path / "alexnet.svg").read_text()
     for text in ("AlexNet", "conv2d_3_8", "features", "classifier", "Sequential", "6x384x13x13"):
         assert text in svg, text

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import torch
 from rich.console import Console
@@ -46,13 +47,11 @@ def draw_to_file(
     history: ModelHistory,
     out: Path,
     *,
-    mode: str,
-    depth: int | str | None,
-    direction: str,
+    mode: Literal["unrolled", "rolled"],
+    depth: int | str,
+    direction: Literal["TB", "BT", "LR", "RL"],
     show_buffers: bool,
 ) -> None:
     """Writes the drawing in the format of the file's ending and prints where it went."""
-    tl.draw(
-        history, mode=mode, depth=depth, direction=direction, show_buffers=show_buffers, outpath=out
-    )
-    print(f"wrote {out}")
+    graph = tl.draw(history, mode=mode, depth=depth, direction=direction, show_buffers=show_buffers)
+    print(f"wrote {tl.write(graph, out)}")

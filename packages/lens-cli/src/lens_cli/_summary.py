@@ -1,7 +1,7 @@
 """What is printed about a model?
 
-A title, one row a layer (or only the layers asked for), and the totals, as a rich table.  The layers come in execution order with the
-labels that index a history, so that what is read here can be typed there.
+A title, one row a layer (or only the layers asked for), and the totals, as a rich table.  The layers come in
+execution order with the labels that index a history, so that what is read here can be typed there.
 """
 
 from __future__ import annotations
@@ -10,12 +10,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
+from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
 from lens_torch import ModelHistory
-
-_UNITS = ("B", "KB", "MB", "GB", "TB")
 
 
 def summary(history: ModelHistory, layers: Sequence[str] = ()) -> RenderableType:
@@ -39,20 +38,6 @@ def summary(history: ModelHistory, layers: Sequence[str] = ()) -> RenderableType
     return Group(Text(history.model_name, style="bold"), table, _totals(history))
 
 
-def human_size(nbytes: int) -> str:
-    """Returns a size in the unit that leaves it below 1,000.
-
-    >>> human_size(244403360)
-    '244.4 MB'
-    """
-    size = float(nbytes)
-    unit = 0
-    while size >= 999.95 and unit < len(_UNITS) - 1:
-        size /= 1000
-        unit += 1
-    return f"{size:.0f} {_UNITS[unit]}" if unit == 0 else f"{size:.1f} {_UNITS[unit]}"
-
-
 def _row(layer: Any) -> tuple[Text, Text, Text, Text, Text]:
     passes = layer.layer_passes_total
     label = layer.layer_label if passes == 1 else f"{layer.layer_label} (x{passes})"
@@ -62,7 +47,7 @@ def _row(layer: Any) -> tuple[Text, Text, Text, Text, Text]:
         Text(label),
         Text(getattr(layer, "containing_module_origin", None) or ""),
         Text("varies" if shape is None else "x".join(map(str, shape)) or "scalar"),
-        Text("varies" if nbytes is None else human_size(nbytes)),
+        Text("varies" if nbytes is None else decimal(nbytes)),
         Text(f"{layer.num_params_total:,}" if layer.num_params_total else ""),
     )
 
@@ -70,6 +55,6 @@ def _row(layer: Any) -> tuple[Text, Text, Text, Text, Text]:
 def _totals(history: ModelHistory) -> Text:
     return Text(
         f"{len(history.layer_list):,} layers, {history.num_tensors_total:,} tensors"
-        f" ({human_size(history.tensor_fsize_total)}), {history.total_params:,} parameters"
-        f" in {history.total_param_tensors:,} tensors ({human_size(history.total_params_fsize)})"
+        f" ({decimal(history.tensor_fsize_total)}), {history.total_params:,} parameters"
+        f" in {history.total_param_tensors:,} tensors ({decimal(history.total_params_fsize)})"
     )

@@ -1,1 +1,18 @@
+"""See inside any PyTorch model: every activation, the graph as a picture, and proof that it is right."""
 
+from lens_graph import ModelHistory
+from lens_torch._activations import get_model_activations
+from lens_torch._check import validate_saved_activations
+from lens_torch._show import show_model_graph
+from lens_torch._structure import get_model_structure
+from lens_viz import draw, write
+
+__all__ = [
+    "ModelHistory",
+    "draw",
+    "get_model_activations",
+    "get_model_structure",
+    "show_model_graph",
+    "validate_saved_activations",
+    "write",
+]
