@@ -28,7 +28,7 @@ def run_structure(target: str, shapes: Sequence[str], *, train: bool, seed: int 
         seed: Seed of weights, inputs and the pass.
     """
     if seed is not None:
-        torch.manual_seed(seed)
+        torch.manual_seed(seed)  # pyright: ignore[reportUnknownMemberType] - torch leaves it untyped
     model = load_model(target).train(train)
     with torch.no_grad():
         return tl.get_model_structure(model, random_inputs(shapes, seed), random_seed=seed)

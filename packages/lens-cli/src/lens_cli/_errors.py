@@ -10,7 +10,7 @@ traceback.  Errors of the libraries below pass through the same door, with the n
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import typer
@@ -29,7 +29,7 @@ class InputError(CommandError):
 
 
 @contextmanager
-def one_line_errors(*, debug: bool) -> Iterator[None]:
+def one_line_errors(*, debug: bool) -> Generator[None]:
     """Turns any exception of the body into one line on stderr and exit status 1.
 
     Args:

@@ -47,7 +47,7 @@ def structure_beforehand(
 ) -> ModelHistory:
     """Returns the structure and puts torch's random generators back, so that the next pass draws the same numbers."""
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
-    with torch.random.fork_rng(devices=devices):
+    with torch.random.fork_rng(devices=devices):  # pyright: ignore[reportUnknownMemberType] - torch leaves it untyped
         return get_model_structure(model, input_args, input_kwargs, random_seed=random_seed)
 
 
