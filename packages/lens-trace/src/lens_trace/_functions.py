@@ -61,7 +61,6 @@ _METADATA_NAMES = frozenset(
         "dtype",
         "device",
         "layout",
-        "names",
         "has_names",
         "requires_grad",
         "is_leaf",
@@ -86,8 +85,6 @@ _METADATA_NAMES = frozenset(
         "is_quantized",
         "is_nested",
         "is_ort",
-        "volatile",
-        "name",
         "qscheme",
         "q_scale",
         "q_zero_point",
@@ -100,8 +97,6 @@ _METADATA_NAMES = frozenset(
         "_is_view",
         "_base",
         "_cdata",
-        "grad",
-        "_grad",
         "dim_order",
         "type",
         "result_type",
@@ -324,7 +319,7 @@ def _make_role(function: Any) -> Role:
     role.is_simple = (
         role.kind == OPERATION
         and role.write_rule == "none"
-        and not (role.is_random or role.moves_object or name == "data.__set__")
+        and not (role.is_random or role.moves_object or name == "set_data")
     )
     return role
 
@@ -342,7 +337,7 @@ def _names(function: Any) -> tuple[str, str, str]:
         return function.name(), f"torch.ops.higher_order.{function.name()}", "operator"
     if name in _TENSOR_ITEMS and isinstance(owner, (types.GetSetDescriptorType, property)):
         item = str(getattr(owner, "__name__", None) or getattr(owner.fget, "__name__", "property"))
-        shown = item if name == "__get__" else f"{item}.__set__"
+        shown = item if name == "__get__" else f"set_{item}"
         return shown, f"torch.Tensor.{shown}", "property"
     if isinstance(function, (types.MethodDescriptorType, types.WrapperDescriptorType)):
         return name, f"torch.Tensor.{name}", "method"
@@ -376,11 +371,14 @@ def _name_of_local(function: Any, name: str) -> tuple[str, str]:
     return name, name
 
 
+_METADATA_PROPERTIES = frozenset(["grad", "_grad", "name", "names", "volatile"])
+
+
 def _kind(function: Any, name: str, family: str) -> int:
     if family == "property":
-        if name.endswith(".__set__"):
-            return OPERATION if name.startswith("data.") else PLAIN
-        return METADATA if name in _METADATA_NAMES else ESCAPE if name in _ESCAPE_NAMES else OPERATION
+        if name.startswith("set_"):
+            return OPERATION if name == "set_data" else PLAIN
+        return METADATA if name in _METADATA_NAMES | _METADATA_PROPERTIES else ESCAPE if name in _ESCAPE_NAMES else OPERATION
     if name in _ESCAPE_NAMES:
         return ESCAPE
     if name in _METADATA_NAMES and not (name == "type" and family == "method"):
@@ -404,7 +402,7 @@ def _find_writes(role: Role) -> None:
     if name in _RUNNING_STATISTICS and role.family in ("function", "operator", "method"):
         role.write_rule = "running_statistics"
         return
-    if name == "data.__set__":
+    if name == "set_data":
         return
     if isinstance(function, torch._ops.OpOverload):
         _write_by_schema(role, [function._schema])

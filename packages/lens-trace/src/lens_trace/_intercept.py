@@ -328,7 +328,7 @@ class RecordingMode(TorchFunctionMode):
         if role.write_rule != "none" or "out" in kwargs:
             writes = written_arguments(role, args, kwargs)
             recorder.before_writes(writes)
-        elif role.name == "data.__set__" and args:
+        elif role.name == "set_data" and args:
             recorder.state.before_write(args[0], recorder.memory.storage_key(args[0]))
         return held, named, writes, state
 
@@ -373,6 +373,14 @@ class RecordingMode(TorchFunctionMode):
                 recorder.saver.save((first, index), tensor, key, recorder.memory.log_length(key))
         if recorder.sink is not None:
             recorder.sink_call(call, args, kwargs, leaves)
+
+    def run_foreign(self, role: Role, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Runs and records a function that makes a tensor of memory that others can write."""
+        result = self._run(role, function, args, kwargs)
+        with _quiet():
+            if isinstance(result, _Tensor):
+                self.recorder.escape(result, args[0] if args else None)
+        return result
 
     def _own(self, operation: int, call: Call, index: int | None, path: tuple[int | str, ...], tensor: torch.Tensor,
              recorder: Recorder, is_written: bool = False) -> None:  # fmt: skip
@@ -495,7 +503,7 @@ def _targets(role: Role, args: Any, result: Any, writes: Any) -> tuple[list[Any]
     if not leaves and writes:  # `x[0] = 1` returns nothing: the written argument is the value
         first = writes[0][1]
         return [((), first)], writes, first
-    if not leaves and role.name == "data.__set__":
+    if not leaves and role.name == "set_data":
         return [((), args[0])], writes, args[0]
     return leaves, writes, result
 

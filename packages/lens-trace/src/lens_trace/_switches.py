@@ -120,10 +120,16 @@ def _wrap_scripted() -> Callable[[], None]:
 
 
 def _wrap_undispatched() -> Callable[[], None]:
+    foreign, plain = RecordingMode.run_foreign, RecordingMode.run_outside_protocol
     undo = [
-        _replace(torch, name, functools.partial(_wrap_function, name))
+        _replace(torch, name, functools.partial(_wrap_function, name, foreign))
         for name in ("from_numpy", "frombuffer", "from_dlpack")
         if hasattr(torch, name)
+    ]
+    undo += [
+        _replace(torch.nested, name, functools.partial(_wrap_function, name, plain))
+        for name in ("nested_tensor", "as_nested_tensor")
+        if hasattr(torch.nested, name)
     ]
     return lambda: [step() for step in reversed(undo)] and None
 
@@ -163,7 +169,13 @@ def _replace(owner: Any, name: str, wrap: Callable[[Any], Any]) -> Callable[[], 
 # -- what PyTorch does not dispatch -----------------------------------------------------------------------------
 
 
-def record_call(function: Callable[..., Any], role: Role, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def record_call(
+    function: Callable[..., Any],
+    role: Role,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    run: Callable[..., Any] = RecordingMode.run_outside_protocol,
+) -> Any:
     """Runs a function as one recorded operation of every trace active in this thread."""
     modes = active.modes
     if not modes:
@@ -176,7 +188,7 @@ def record_call(function: Callable[..., Any], role: Role, args: tuple[Any, ...],
         return function(*args, **kwargs)
     torch._C._pop_torch_function_stack()
     try:
-        return mode.run_outside_protocol(role, function, args, kwargs)
+        return run(mode, role, function, args, kwargs)
     finally:
         torch._C._push_on_torch_function_stack(mode)
 
@@ -190,12 +202,12 @@ def extension_role(function: Callable[..., Any]) -> Role:
     return role
 
 
-def _wrap_function(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+def _wrap_function(name: str, run: Callable[..., Any], original: Callable[..., Any]) -> Callable[..., Any]:
     role = Role(original, OPERATION, name, f"torch.{name}", "function")
 
     @functools.wraps(original)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        return record_call(original, role, args, kwargs)
+        return record_call(original, role, args, kwargs, run)
 
     return wrapper
 

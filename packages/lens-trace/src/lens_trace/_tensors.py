@@ -91,6 +91,8 @@ class Saver:
         self.written: dict[tuple[int, int], torch.Tensor] = {}
         self.outside: set[int] = set()
         """Storages that something outside the pass can reach."""
+        self.foreign: set[int] = set()
+        """Storages that something outside may write without torch noticing: values are copied at once."""
         self._borrowed: dict[int, list[Key]] = {}
         self._sizes: dict[tuple[int | None, int], int] = {}
         self._detach = detach
@@ -105,9 +107,9 @@ class Saver:
             if tensor.layout is _strided and tensor.is_cpu:
                 try:
                     self._put(key, _lazy_clone(tensor.detach() if tensor.requires_grad else tensor))  # pyright: ignore[reportOptionalCall]
-                except RuntimeError:  # mapped or shared memory, memory of numpy
-                    self.outside.add(storage)
-                    self._borrow(key, tensor, storage)
+                except RuntimeError:  # mapped or shared memory, memory of numpy: anybody may write it at any time
+                    self.foreign.add(storage)
+                    self._put(key, self._copy(tensor))
             else:
                 self._borrow(key, tensor, storage)
         else:
@@ -122,6 +124,7 @@ class Saver:
     def escape(self, storage: int) -> None:
         """A raw handle on this memory has left torch: it may be written without notice from now on."""
         self.outside.add(storage)
+        self.foreign.add(storage)
         self.before_write(storage)
 
     def seal(self, is_held: Callable[[int], bool]) -> None:
@@ -137,7 +140,7 @@ class Saver:
     def _save_slowly(self, key: Key, tensor: torch.Tensor, storage: int | None) -> None:
         if self._converts:
             self._put(key, self._converted(tensor))
-        elif storage is None:
+        elif storage is None or storage in self.foreign:
             self._put(key, self._copy(tensor) if _has_values(tensor) else tensor.detach())
         else:
             self._borrow(key, tensor, storage)
