@@ -29,7 +29,7 @@ class InputError(CommandError):
 
 
 @contextmanager
-def one_line_errors(*, debug: bool) -> Generator[None]:
+def one_line_errors(*, debug: bool) -> Generator[None, None, None]:
     """Turns any exception of the body into one line on stderr and exit status 1.
 
     Args:
