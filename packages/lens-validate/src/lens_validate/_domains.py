@@ -1,0 +1,149 @@
+"""Which integers are valid indices here?
+
+An index that is replaced by one out of range tells nothing (it raises) or kills the process (on a GPU).  So for the
+functions that take indices this says how many valid ones there are.  It also lists the arguments that must never be
+replaced, because the function trusts them and would read or write memory that is not its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+
+from lens_trace import Path
+
+CRASHES = "may crash the process on other values"
+
+
+def trusts(name: str, path: Path) -> bool:
+    """Whether a function uses this argument unchecked, so that other values could crash the process."""
+    arguments = _TRUSTED.get(name)
+    return arguments is not None and (not arguments or path[0] in arguments)
+
+
+_TRUSTED: dict[str, frozenset[int | str]] = {
+    "nms": frozenset(),
+    "batched_nms": frozenset(),
+    "roi_align": frozenset({1, "boxes", "rois"}),
+    "roi_pool": frozenset({1, "boxes", "rois"}),
+    "ps_roi_align": frozenset({1, "boxes", "rois"}),
+    "ps_roi_pool": frozenset({1, "boxes", "rois"}),
+    "deform_conv2d": frozenset({2, 3, "offset", "mask"}),
+    "_pad_packed_sequence": frozenset({1, "batch_sizes"}),
+    "_pack_padded_sequence": frozenset({1, "lengths"}),
+    "lstm": frozenset({1, "batch_sizes"}),
+    "gru": frozenset({1, "batch_sizes"}),
+    "rnn_tanh": frozenset({1, "batch_sizes"}),
+    "rnn_relu": frozenset({1, "batch_sizes"}),
+    "embedding_bag": frozenset({2, "offsets"}),
+    "_embedding_bag": frozenset({2, "offsets"}),
+    "segment_reduce": frozenset({"lengths", "indices", "offsets"}),
+    "_sparse_coo_tensor_unsafe": frozenset({0}),
+    "sparse_coo_tensor": frozenset({0}),
+    "sparse_csr_tensor": frozenset({0, 1}),
+    "sparse_compressed_tensor": frozenset({0, 1}),
+    "_nested_view_from_jagged": frozenset({1, 2}),
+    "max_unpool2d": frozenset({1}),
+    "max_unpool3d": frozenset({1}),
+    "ctc_loss": frozenset({1, 2, 3}),
+    "_ctc_loss": frozenset({1, 2, 3}),
+}
+"""Function: its trusted arguments; none named means all."""
+
+
+def index_bound(name: str, path: Path, args: list[Any], kwargs: dict[str, Any]) -> int | None:
+    """Returns how many valid indices there are for an argument, None when it is no index."""
+    rule = _BOUNDS.get(name)
+    return rule(path, args, kwargs) if rule is not None else None
+
+
+def _given(args: list[Any], kwargs: dict[str, Any], position: int, name: str) -> Any:
+    return args[position] if position < len(args) else kwargs.get(name)
+
+
+def _rows(path: Path, args: list[Any], kwargs: dict[str, Any]) -> int | None:
+    weight = _given(args, kwargs, 0, "weight")
+    return int(weight.shape[0]) if path[0] in (1, "indices", "input") and isinstance(weight, Tensor) else None
+
+
+def _along(path: Path, args: list[Any], kwargs: dict[str, Any]) -> int | None:
+    source = _given(args, kwargs, 0, "input")
+    dimension = _given(args, kwargs, 1, "dim")
+    if path[0] not in (2, "index") or not isinstance(source, Tensor) or not isinstance(dimension, int):
+        return None
+    return int(source.shape[dimension]) if source.dim() else 1
+
+
+def _take(path: Path, args: list[Any], kwargs: dict[str, Any]) -> int | None:
+    source = _given(args, kwargs, 0, "input")
+    return source.numel() if path[0] in (1, "index") and isinstance(source, Tensor) else None
+
+
+def _take_along(path: Path, args: list[Any], kwargs: dict[str, Any]) -> int | None:
+    source, dimension = _given(args, kwargs, 0, "input"), _given(args, kwargs, 2, "dim")
+    if path[0] not in (1, "indices") or not isinstance(source, Tensor):
+        return None
+    return source.numel() if dimension is None else int(source.shape[dimension])
+
+
+def _subscript(path: Path, args: list[Any], kwargs: dict[str, Any]) -> int | None:
+    source = args[0] if args else None
+    if path[0] not in (1, "indices") or not isinstance(source, Tensor) or not source.dim():
+        return None
+    subscript: Any = args[1] if len(args) > 1 else kwargs.get("indices")
+    if not isinstance(subscript, (tuple, list)) or len(path) == 1:
+        return int(source.shape[0])
+    before: list[Any] = list(subscript[: path[1]]) if isinstance(path[1], int) else []  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    if any(item is Ellipsis for item in before):
+        return min(int(size) for size in source.shape)
+    dimension = sum(
+        item.dim()
+        if isinstance(item, Tensor) and item.dtype.is_floating_point is False and str(item.dtype) == "torch.bool"
+        else 1
+        for item in before
+        if item is not None or not isinstance(subscript, tuple)
+    )
+    return int(source.shape[dimension]) if dimension < source.dim() else int(source.shape[-1])
+
+
+def _classes(path: Path, args: list[Any], kwargs: dict[str, Any]) -> int | None:
+    scores = _given(args, kwargs, 0, "input")
+    if path[0] not in (1, "target") or not isinstance(scores, Tensor):
+        return None
+    return int(scores.shape[1 if scores.dim() > 1 else 0])
+
+
+def _one_hot(path: Path, args: list[Any], kwargs: dict[str, Any]) -> int | None:
+    count = _given(args, kwargs, 1, "num_classes")
+    if isinstance(count, int) and count > 0:
+        return count
+    return int(args[0].max()) + 1 if args and args[0].numel() else None
+
+
+def _count(path: Path, args: list[Any], kwargs: dict[str, Any]) -> int | None:
+    return int(args[0].max()) + 2 if args and path[0] == 0 and args[0].numel() else None
+
+
+_BOUNDS: dict[str, Callable[[Path, list[Any], dict[str, Any]], int | None]] = {
+    "embedding": _rows,
+    "embedding_bag": _rows,
+    "_embedding_bag": _rows,
+    **dict.fromkeys(
+        ("index_select", "gather", "scatter", "scatter_add", "scatter_reduce", "index_add", "index_copy", "index_fill"),
+        _along,
+    ),
+    "take": _take,
+    "put": _take,
+    "take_along_dim": _take_along,
+    **dict.fromkeys(("getitem", "setitem", "index", "index_put", "_index_put_impl", "_unsafe_index"), _subscript),
+    **dict.fromkeys(
+        ("nll_loss", "nll_loss_nd", "nll_loss2d", "cross_entropy_loss", "multi_margin_loss", "cross_entropy"), _classes
+    ),
+    "one_hot": _one_hot,
+    "bincount": _count,
+    "repeat_interleave": lambda path, args, kwargs: (
+        _count((0,), [args[path[0]]], {}) if isinstance(path[0], int) and path[0] > 0 else None
+    ),
+}

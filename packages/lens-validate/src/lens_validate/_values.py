@@ -1,0 +1,141 @@
+"""Where do the values of a check come from?
+
+A check asks for three things: the value of an argument as the call saw it, the value of an output, and what was written
+beside it.  `SavedValues` answers from what a recording kept.  A value that was not kept is `MissingValue`, which makes
+the check's verdict *unverified*; one that was changed after it was kept is `WrongValue`, which makes it *failed*.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from lens_trace import ChangedTensorError, Geometry, NotSavedError, Operation, Recording, TensorRef, WrittenValue
+from lens_validate._arguments import Reference
+from lens_validate._layout import compose, dtype_named, geometry_of, home_of, owners
+
+
+class MissingValue(Exception):
+    """A value that the check needs was not kept."""
+
+
+class WrongValue(Exception):
+    """A value is on record that cannot be the one the pass had."""
+
+
+class Values(Protocol):
+    """What a check asks for."""
+
+    def argument(self, reference: Reference) -> Tensor:
+        """Returns an argument as the call saw it; not to be written."""
+        ...
+
+    def contributors(self, reference: Reference) -> Tensor | None:
+        """Returns who wrote each byte of each element (see `owners`), None when all of it is the operation's value."""
+        ...
+
+    def output(self, operation: Operation) -> Tensor:
+        """Returns the saved value of an operation."""
+        ...
+
+    def written(self, operation: Operation, write: int) -> Tensor:
+        """Returns what an operation wrote beside its output."""
+        ...
+
+
+class SavedValues:
+    """Answers from a recording."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+        self._operations = {operation.id: operation for operation in recording.trace.operations}
+        self._is_converted: bool | None = None
+
+    def argument(self, reference: Reference) -> Tensor:
+        """Returns an argument as the call saw it."""
+        base = self._base(reference)
+        if reference.geometry is None:
+            if reference.overlays:
+                raise MissingValue("how the argument lay in its memory is not on record")
+            return base
+        if base.layout is not torch.strided or base.is_quantized:
+            raise MissingValue("an argument written through other views has no strided memory")
+        home = home_of(base, reference.geometry)
+        if not reference.overlays and home == reference.geometry:
+            return base
+        overlays = [(self._geometry(overlay), self._written(overlay)) for overlay in reference.overlays]
+        try:
+            return compose((home, base), overlays, reference.geometry)
+        except (RuntimeError, ValueError) as error:
+            raise WrongValue(f"the views on record cannot lie in one memory: {error}") from None
+
+    def contributors(self, reference: Reference) -> Tensor | None:
+        """Returns who wrote each byte of each element."""
+        if reference.geometry is None or not reference.overlays:
+            return None
+        base = self._base(reference)
+        overlays = [self._geometry(overlay) for overlay in reference.overlays]
+        return owners(home_of(base, reference.geometry), overlays, reference.geometry, base.device)
+
+    def output(self, operation: Operation) -> Tensor:
+        """Returns the saved value of an operation, on the device that it was computed on."""
+        try:
+            saved = self._recording.tensors[operation.id]
+        except NotSavedError:
+            raise MissingValue(f"the value of operation {operation.id} was not kept") from None
+        except KeyError:
+            raise MissingValue(f"the value of operation {operation.id} was not kept") from None
+        except ChangedTensorError as error:
+            raise WrongValue(str(error)) from None
+        return self._as_computed(saved, operation)
+
+    def written(self, operation: Operation, write: int) -> Tensor:
+        """Returns what an operation wrote beside its output."""
+        try:
+            return self._recording.tensors.written(operation.id, write)
+        except (NotSavedError, KeyError, AttributeError):
+            raise MissingValue(f"write {write} of operation {operation.id} was not kept") from None
+
+    def _base(self, reference: Reference) -> Tensor:
+        if not isinstance(reference, TensorRef):
+            parameters = self._recording.parameters
+            if not 0 <= reference.parameter < len(parameters):
+                raise WrongValue(f"parameter {reference.parameter} does not exist; there are {len(parameters)}")
+            return parameters[reference.parameter]
+        operation = self._operations.get(reference.operation)
+        if operation is None:
+            raise WrongValue(f"operation {reference.operation} is not in the trace")
+        return self.output(operation) if reference.write is None else self.written(operation, reference.write)
+
+    def _written(self, overlay: WrittenValue) -> Tensor:
+        return self._base(TensorRef(overlay.operation, overlay.write))
+
+    def _geometry(self, overlay: WrittenValue) -> Geometry:
+        return overlay.geometry if overlay.geometry is not None else geometry_of(self._written(overlay))
+
+    def _as_computed(self, saved: Tensor, operation: Operation) -> Tensor:
+        spec = operation.output
+        if str(saved.device) != spec.device and saved.device.type != "meta":
+            try:
+                saved = saved.to(spec.device)
+            except (RuntimeError, AssertionError):
+                raise MissingValue(f"it was computed on {spec.device}, which is not here") from None
+        if saved.dtype != dtype_named(spec.dtype) and self._kept_converted():
+            raise MissingValue(
+                f"kept as {saved.dtype} instead of the {spec.dtype} that was computed".replace("torch.", "")
+            )
+        return saved
+
+    def _kept_converted(self) -> bool:
+        # trace(dtype=...) converts every floating value to one dtype; anything less uniform is a wrong record.
+        if self._is_converted is None:
+            tensors = self._recording.tensors
+            pairs = [(o.output.dtype, tensors[o.id].dtype) for o in self._operations.values() if o.id in tensors]
+            floating = [(spec, kept) for spec, kept in pairs if kept.is_floating_point or kept.is_complex]
+            self._is_converted = len({kept for _, kept in floating}) == 1 and len(floating) > 1
+            if len({spec for spec, _ in floating}) == 1 and floating:
+                wrong = sum(dtype_named(spec) != kept for spec, kept in floating)
+                self._is_converted = wrong == len(floating) and len(floating) > 1
+        return self._is_converted
