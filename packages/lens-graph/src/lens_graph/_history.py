@@ -21,11 +21,15 @@ from lens_graph._layer import LayerEntry
 from lens_graph._links import Link, links_into
 from lens_graph._model_fields import ModelFields
 from lens_graph._modules import ModuleCallEntry, Modules
+from lens_graph._notebook import summarize_as_html
 from lens_graph._operation import OperationEntry
+from lens_graph._summary import summarize
 from lens_trace import Operation, Trace
 
 if TYPE_CHECKING:
-    pass
+    from rustworkx import PyDiGraph
+
+    from lens_graph._tables import Tables
 
 
 class ModelHistory(ModelFields):
@@ -105,6 +109,26 @@ class ModelHistory(ModelFields):
         return [ModuleCallEntry(self._facts, call) for call in range(len(self._facts.trace.module_calls))]
 
     @cached_property
+    def tables(self) -> Tables:
+        """Polars frames of all operations, layers, modules, edges, parameters, buffers and reads."""
+        # Loading polars takes a moment, and who only draws or indexes has no need of it.
+        from lens_graph._tables import Tables
+
+        return Tables(self._facts)
+
+    @cached_property
+    def graph(self) -> PyDiGraph[str, tuple[int | str, ...]]:
+        """The operations as a rustworkx graph, for graph-theoretic questions.
+
+        Node `i` is `operations[i]` and carries its label (with the pass where needed); an edge carries the arguments
+        that the value arrived at.
+        """
+        # As with polars: who never asks does not wait for it.
+        from lens_graph._network import make_network
+
+        return make_network(self._facts)
+
+    @cached_property
     def modules(self) -> Modules:
         """The modules by address; `""` is the model itself."""
         return Modules(self._facts)
@@ -147,13 +171,20 @@ class ModelHistory(ModelFields):
     def __reversed__(self) -> Iterator[LayerEntry]:
         return (LayerEntry(self._facts, layer) for layer in reversed(self._facts.labels.counted))
 
+    def __repr__(self) -> str:
+        return summarize(self._facts, self)
+
+    def _repr_html_(self) -> str:
+        return summarize_as_html(self._facts, self)
+
     def _resolve(self, key: object) -> Target:
         if isinstance(key, str):
             return resolve_text(self._facts, key)
         if isinstance(key, SupportsIndex) and not isinstance(key, bool):
             return resolve_number(self._facts, operator.index(key))
         raise TypeError(
-            f"{key!r} is a {type(key).__name__}: a history is indexed by a label, a module address, an integer or a slice"
+            f"{key!r} is a {type(key).__name__}: "
+            "a history is indexed by a label, a module address, an integer or a slice"
         )
 
 

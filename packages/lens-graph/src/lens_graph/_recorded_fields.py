@@ -157,7 +157,7 @@ class RecordedFields(View):
     @agreed
     def parent_params(self) -> list[str]:
         """Their addresses."""
-        return [(record.addresses or ("",))[0] for record in self._parameters()]
+        return [parameter_address(record) for record in self._parameters()]
 
     @agreed
     def parent_param_shapes(self) -> list[tuple[int, ...]]:
@@ -177,3 +177,8 @@ class RecordedFields(View):
     def _parameters(self) -> list[Parameter]:
         known = self._facts.trace.parameters
         return [known[index] for index in operation_at(self._facts, self.node).parameters]
+
+
+def parameter_address(parameter: Parameter) -> str:
+    """A parameter's first address; `<parameter>` when the model does not hold it."""
+    return parameter.addresses[0] if parameter.addresses else "<parameter>"

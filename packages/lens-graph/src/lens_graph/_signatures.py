@@ -93,20 +93,19 @@ class _Codes:
         return self.sites.setdefault(frames, len(self.sites))
 
     def argument(self, argument: Argument) -> Hashable:
-        kind = type(argument)
-        if kind is TensorRef:
+        if isinstance(argument, TensorRef):
             return "tensor" if argument.parameter is None else ("parameter", argument.parameter)
-        if kind is Constant:
+        if isinstance(argument, Constant):
             value = argument.value
             # True, 1 and 1.0 are equal in Python, and so are 0.0 and -0.0, but they do not compute alike.
             return (type(value), repr(value) if value == 0 else value)
-        if kind is ParameterRef:
+        if isinstance(argument, ParameterRef):
             return ("parameter", argument.parameter)
-        if kind is SequenceArgument:
+        if isinstance(argument, SequenceArgument):
             return (argument.kind, tuple([self.argument(item) for item in argument.items]))
         return self._rare(argument)
 
-    def _rare(self, argument: Argument) -> Hashable:
+    def _rare(self, argument: Special | SliceArgument | MappingArgument | Opaque) -> Hashable:
         match argument:
             case Special():
                 return (argument.kind, argument.text)
@@ -117,5 +116,3 @@ class _Codes:
             case Opaque():
                 live = self.objects.get(argument.index)
                 return ("object", argument.type_name, ("index", argument.index) if live is None else id(live))
-            case _:
-                raise TypeError(f"{type(argument).__name__} is no node of an argument tree")

@@ -16,7 +16,8 @@ from functools import cache
 from lens_trace import Operation
 
 _INPLACE_OPERATORS = frozenset(
-    f"i{name}" for name in ["add", "sub", "mul", "matmul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor", "lshift", "rshift", "concat", "div"]
+    {"iadd", "isub", "imul", "imatmul", "idiv", "itruediv", "ifloordiv", "imod", "ipow"}
+    | {"iand", "ior", "ixor", "ilshift", "irshift", "iconcat"}
 )
 _REFLECTED_COMMUTATIVE = frozenset({"radd", "rmul", "rand", "ror", "rxor"})
 
@@ -34,7 +35,7 @@ def type_of_name(name: str) -> str:
     ('add', 'maxpool2d', 't')
     """
     plain = "".join(letter for letter in name if letter.isalnum()).lower()
-    if name.startswith("__") and name.endswith("__"):
-        if plain in _INPLACE_OPERATORS or plain in _REFLECTED_COMMUTATIVE:
-            return plain[1:]
+    is_operator = name.startswith("__") and name.endswith("__")
+    if is_operator and (plain in _INPLACE_OPERATORS or plain in _REFLECTED_COMMUTATIVE):
+        return plain[1:]
     return plain or "operation"

@@ -1,0 +1,132 @@
+"""How are all facts of one kind asked at once?
+
+`history.tables` holds polars frames, one row for each operation, layer, module, ... and one typed column for each
+fact.  A frame is built when first asked for, column by column.  `describe` tells what each column means.
+
+    history.tables.operations.filter(pl.col("layer_type") == "relu")
+
+This is the only module that knows polars.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+from typing import Any, Literal, get_args
+
+import polars as pl
+
+from lens_graph._column import Column, ColumnKind, Rows, make_rows
+from lens_graph._interpretation import Interpretation
+from lens_graph._layer_columns import EDGE_COLUMNS, LAYER_COLUMNS, READ_COLUMNS
+from lens_graph._module_columns import BUFFER_COLUMNS, MODULE_CALL_COLUMNS, MODULE_COLUMNS, PARAMETER_COLUMNS
+from lens_graph._operation_columns import OPERATION_COLUMNS
+from lens_trace import CallSite, OperationKind
+
+TableName = Literal["operations", "layers", "modules", "module_calls", "edges", "parameters", "buffers", "reads"]
+
+_COLUMNS: dict[TableName, tuple[Column, ...]] = {
+    "operations": OPERATION_COLUMNS,
+    "layers": LAYER_COLUMNS,
+    "modules": MODULE_COLUMNS,
+    "module_calls": MODULE_CALL_COLUMNS,
+    "edges": EDGE_COLUMNS,
+    "parameters": PARAMETER_COLUMNS,
+    "buffers": BUFFER_COLUMNS,
+    "reads": READ_COLUMNS,
+}
+_TYPES: dict[ColumnKind, pl.DataType] = {
+    "text": pl.String(),
+    "texts": pl.List(pl.String()),
+    "whole": pl.Int64(),
+    "wholes": pl.List(pl.Int64()),
+    "lists_of_wholes": pl.List(pl.List(pl.Int64())),
+    "flag": pl.Boolean(),
+    "seconds": pl.Duration("ns"),
+    "kind": pl.Enum(list(get_args(OperationKind))),
+    "place": pl.Struct({"file": pl.String(), "line": pl.Int64(), "function": pl.String()}),
+}
+
+
+class Tables:
+    """The tables of a history; each is a polars frame, built when first asked for."""
+
+    def __init__(self, facts: Interpretation) -> None:
+        self._facts = facts
+
+    @cached_property
+    def operations(self) -> pl.DataFrame:
+        """One row for each operation in execution order, buffers included."""
+        return self._frame("operations")
+
+    @cached_property
+    def layers(self) -> pl.DataFrame:
+        """One row for each layer in the order of its first pass, buffers included."""
+        return self._frame("layers")
+
+    @cached_property
+    def modules(self) -> pl.DataFrame:
+        """One row for each module, the model itself first."""
+        return self._frame("modules")
+
+    @cached_property
+    def module_calls(self) -> pl.DataFrame:
+        """One row for each module call in the order of entering."""
+        return self._frame("module_calls")
+
+    @cached_property
+    def edges(self) -> pl.DataFrame:
+        """One row for each value that arrived at an argument."""
+        return self._frame("edges")
+
+    @cached_property
+    def parameters(self) -> pl.DataFrame:
+        """One row for each parameter, used or not."""
+        return self._frame("parameters")
+
+    @cached_property
+    def buffers(self) -> pl.DataFrame:
+        """One row for each registered buffer, used or not."""
+        return self._frame("buffers")
+
+    @cached_property
+    def reads(self) -> pl.DataFrame:
+        """One row for each value that left the tensor world."""
+        return self._frame("reads")
+
+    def describe(self, table: TableName) -> pl.DataFrame:
+        """What each column of a table means: its name, type and a sentence."""
+        columns = _COLUMNS[table]
+        return pl.DataFrame(
+            {
+                "column": [column.name for column in columns],
+                "type": [str(_TYPES[column.kind]) for column in columns],
+                "meaning": [column.meaning for column in columns],
+            }
+        )
+
+    @cached_property
+    def _rows(self) -> Rows:
+        return make_rows(self._facts)
+
+    def _frame(self, table: TableName) -> pl.DataFrame:
+        return pl.DataFrame([_series(column, column.values(self._rows)) for column in _COLUMNS[table]])
+
+    def __repr__(self) -> str:
+        return f"Tables of {self._facts.trace.model_name}: {', '.join(_COLUMNS)}"
+
+
+def _series(column: Column, values: Iterable[Any]) -> pl.Series:
+    kind = _TYPES[column.kind]
+    match column.kind:
+        case "seconds":
+            nanoseconds = [round(value * 1e9) for value in values]
+            return pl.Series(column.name, nanoseconds, dtype=pl.Int64()).cast(kind)
+        case "place":
+            return pl.Series(column.name, [_place(value) for value in values], dtype=kind)
+        case _:
+            return pl.Series(column.name, list(values), dtype=kind)
+
+
+def _place(site: CallSite | None) -> dict[str, Any] | None:
+    return None if site is None else {"file": site.file, "line": site.line, "function": site.function}
