@@ -12,7 +12,9 @@ from typing import Any
 
 import torch
 
+from lens_torch._complaint import complaint
 from lens_trace import everything, trace
+from lens_validate import ValidationWarning, validate
 
 
 def validate_saved_activations(
@@ -28,11 +30,12 @@ def validate_saved_activations(
         model: Any `torch.nn.Module`; it is left as it was.
         input_args: A tuple is the positional arguments; anything else is the one argument.
         input_kwargs: Keyword arguments of the forward pass.
-        random_seed: Seed of torch, Python and numpy for the runs; the generators are put back afterwards.
+        random_seed: Seed of torch, Python and numpy for the runs, 0 if None: a second run must draw the same numbers.
+            The generators are put back afterwards.
 
     Returns:
         True when no operation failed, none is unverified and at least one passed.  Otherwise False, with a
-        `UserWarning` that names the operations.
+        `UserWarning` that names the layers and says why.
 
     Raises:
         TraceError: The model cannot be traced; the message says what to do.
@@ -40,6 +43,9 @@ def validate_saved_activations(
 
     Cost: about eight forward passes, and the memory of all activations at once.
     """
-    recording = trace(model, input_args, input_kwargs, keep=everything, seed=random_seed)
-    del recording, warnings
-    return False
+    seed = 0 if random_seed is None else random_seed
+    recording = trace(model, input_args, input_kwargs, keep=everything, seed=seed)
+    report = validate(recording, model, input_args, input_kwargs)
+    if not report:
+        warnings.warn(complaint(report, recording), ValidationWarning, stacklevel=2)
+    return report.is_valid

@@ -1,8 +1,4 @@
-"""What does the graph of a model look like?
-
-One forward pass that keeps nothing, drawn: every operation with its shape and size, its modules, branches and loops.
-"Visualization" in the paper; the pictures are Figures 2 and 3.
-"""
+"""What does the graph of a model look like?  "Visualization" in the paper; Figures 2 and 3 are the pictures."""
 
 from __future__ import annotations
 
@@ -35,20 +31,18 @@ def show_model_graph(
         input_args: A tuple is the positional arguments; anything else is the one argument.
         input_kwargs: Keyword arguments of the forward pass.
         mode: One node a pass ("unrolled") or one node a layer ("rolled").
-        depth: Modules at this depth are one node; "all" for none of them; "auto" or None for the deepest level that
-            stays readable.
+        depth: Modules at this depth are one node; "all" for none; "auto" or None for the deepest that stays readable.
         show_buffers: Show the model's buffers.
         direction: Where the arrows lead: top to bottom, bottom to top, left to right, right to left.
         outpath: File to write as well, .svg, .pdf, .png or .gv by its ending.
         random_seed: Seed of torch, Python and numpy for the pass; the generators are put back afterwards.
 
     Returns:
-        A graphviz object: `.source`, `.pipe(format="svg")`, `.render()`; a notebook shows it.  No system Graphviz is
-        needed.
+        A graphviz object: `.source`, `.pipe(format="svg")`, `.render()`; notebooks show it.  No system Graphviz is needed.
 
     Raises:
         ValueError: An option without meaning, or an ending that cannot be written.
-        RuntimeError: No Graphviz, or too slow a layout; the .gv file is written all the same and the message says where.
+        RuntimeError: No Graphviz, or too slow a layout; the .gv file is written and the message says where.
         TraceError: The model cannot be traced; the message says what to do.
         Exception: Whatever the model raises, with a note that names the operation and the module.
 
