@@ -38,7 +38,8 @@ def show_model_graph(
         random_seed: Seed of torch, Python and numpy for the pass; the generators are put back afterwards.
 
     Returns:
-        A graphviz object: `.source`, `.pipe(format="svg")`, `.render()`; notebooks show it.  No system Graphviz is needed.
+        A graphviz object: `.source`, `.pipe(format="svg")`, `.render()`; notebooks show it.
+        No system Graphviz is needed.
 
     Raises:
         ValueError: An option without meaning, or an ending that cannot be written.
