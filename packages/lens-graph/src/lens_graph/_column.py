@@ -7,27 +7,71 @@ once from an interpretation.  Tables are lists of columns; nothing here knows th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from typing import Any, Literal
 
 from msgspec import Struct
 
-from lens_graph._interpretation import Interpretation, operation_at, short_name
-from lens_trace import Operation
+from lens_graph._interpretation import Interpretation, short_name
+from lens_trace import Operation, Parameter, Parent
 
 ColumnKind = Literal["text", "texts", "whole", "wholes", "lists_of_wholes", "flag", "seconds", "kind", "place"]
 """`whole` is an integer; `seconds` become durations; `kind` is the choice of operation kinds; `place` a place in code:
 file, line, function."""
 
 
-class Rows(Struct, frozen=True):
-    """What the columns of a table have in common, computed once."""
+class Rows(Struct, frozen=True, dict=True):
+    """What the columns of a table have in common, each part computed once, when first needed."""
 
     facts: Interpretation
     """The interpretation."""
-    names: tuple[str, ...]
-    """The label of each node, with the pass where its layer has several."""
-    records: tuple[Operation, ...]
-    """The record behind each node."""
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The label of each node, with the pass where its layer has several."""
+        return [short_name(self.facts, node) for node in range(len(self.facts.graph.parents))]
+
+    @cached_property
+    def records(self) -> list[Operation]:
+        """The record behind each node."""
+        operations = self.facts.trace.operations
+        return [operations[number] for number in self.facts.graph.operations]
+
+    @cached_property
+    def stacks(self) -> list[tuple[str, ...]]:
+        """The addresses of the modules that each node ran in, outermost first."""
+        calls = self.facts.trace.module_calls
+        known: dict[tuple[int, ...], tuple[str, ...]] = {(): ()}
+        stacks: list[tuple[str, ...]] = []
+        for record in self.records:
+            stack = record.module_calls
+            if stack not in known:
+                known[stack] = tuple(dict.fromkeys(calls[call].address for call in stack))
+            stacks.append(known[stack])
+        return stacks
+
+    @cached_property
+    def edges(self) -> list[tuple[int, int, Parent]]:
+        """For each value that arrived at an argument the node it came from, the node that read it, and the record."""
+        node_of = self.facts.graph.node_of
+        return [
+            (node_of[parent.operation], child, parent)
+            for child, record in enumerate(self.records)
+            for parent in record.parents
+        ]
+
+    @cached_property
+    def layer_parameters(self) -> list[list[Parameter]]:
+        """The parameters of each layer, each once."""
+        known, records = self.facts.trace.parameters, self.records
+        found: list[list[Parameter]] = []
+        for nodes in self.facts.labels.passes:
+            if len(nodes) == 1:
+                found.append([known[index] for index in records[nodes[0]].parameters])
+            else:
+                numbers = dict.fromkeys(index for node in nodes for index in records[node].parameters)
+                found.append([known[index] for index in numbers])
+        return found
 
 
 class Column(Struct, frozen=True):
@@ -41,16 +85,6 @@ class Column(Struct, frozen=True):
     """One sentence about it."""
     values: Callable[[Rows], Iterable[Any]]
     """Computes its values for all rows."""
-
-
-def make_rows(facts: Interpretation) -> Rows:
-    """Compute what the columns share."""
-    nodes = range(len(facts.graph.parents))
-    return Rows(
-        facts=facts,
-        names=tuple(short_name(facts, node) for node in nodes),
-        records=tuple(operation_at(facts, node) for node in nodes),
-    )
 
 
 def named(rows: Rows, groups: Iterable[Iterable[int]]) -> list[list[str]]:

@@ -47,7 +47,11 @@ def build_graph(trace: Trace) -> Graph:
     for index, operation in enumerate(trace.operations):
         if operation.id != index:
             raise MalformedTraceError(f"operation {index} has id {operation.id}: ids have to be indices")
-        found = tuple({parent.operation: None for parent in operation.parents})
+        edges = operation.parents
+        if len(edges) == 1:
+            found: tuple[int, ...] = (edges[0].operation,)
+        else:
+            found = tuple({parent.operation: None for parent in edges})
         if found and not (min(found) >= 0 and max(found) < index):
             raise MalformedTraceError(f"operation {index} has the parents {found}: each has to come before it")
         parents.append(found)

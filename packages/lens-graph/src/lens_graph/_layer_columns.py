@@ -7,7 +7,7 @@ value that left the tensor world.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from lens_graph._column import Column, Rows
@@ -36,11 +36,11 @@ LAYER_COLUMNS = (
     Column("func_time_elapsed", "seconds", "Time of the function, all passes.",
            lambda rows: _sums(rows, lambda r: r.elapsed_s)),
     Column("num_param_tensors", "whole", "How many parameters take part.",
-           lambda rows: [len(found) for found in _parameters(rows)]),
+           lambda rows: [len(found) for found in rows.layer_parameters]),
     Column("num_params_total", "whole", "How many numbers they hold.",
-           lambda rows: [sum(p.numel for p in found) for found in _parameters(rows)]),
+           lambda rows: [sum(p.numel for p in found) for found in rows.layer_parameters]),
     Column("parent_params_fsize", "whole", "Bytes of the parameters.",
-           lambda rows: [sum(p.nbytes for p in found) for found in _parameters(rows)]),
+           lambda rows: [sum(p.nbytes for p in found) for found in rows.layer_parameters]),
     Column("parent_layers", "texts", "Layers whose values it read.",
            lambda rows: _neighbours(rows, rows.facts.graph.parents)),
     Column("child_layers", "texts", "Layers that read its values.",
@@ -52,21 +52,21 @@ LAYER_COLUMNS = (
 
 EDGE_COLUMNS = (
     Column("parent", "text", "Label of the operation whose value was read, with the pass where needed.",
-           lambda rows: [rows.names[parent] for parent, _, _ in _edges(rows)]),
+           lambda rows: [rows.names[parent] for parent, _, _ in rows.edges]),
     Column("child", "text", "Label of the operation that read it, with the pass where needed.",
-           lambda rows: [rows.names[child] for _, child, _ in _edges(rows)]),
+           lambda rows: [rows.names[child] for _, child, _ in rows.edges]),
     Column("parent_layer", "text", "Label of the parent's layer.",
-           lambda rows: _edge_layers(rows, (parent for parent, _, _ in _edges(rows)))),
+           lambda rows: _edge_layers(rows, (parent for parent, _, _ in rows.edges))),
     Column("child_layer", "text", "Label of the child's layer.",
-           lambda rows: _edge_layers(rows, (child for _, child, _ in _edges(rows)))),
+           lambda rows: _edge_layers(rows, (child for _, child, _ in rows.edges))),
     Column("arg_position", "whole", "Position of the argument; null where it was given by keyword.",
-           lambda rows: [_first(p) if isinstance(_first(p), int) else None for _, _, p in _edges(rows)]),
+           lambda rows: [_first(p) if isinstance(_first(p), int) else None for _, _, p in rows.edges]),
     Column("arg_name", "text", "Name of the argument; null where it was given by position.",
-           lambda rows: [_first(p) if isinstance(_first(p), str) else None for _, _, p in _edges(rows)]),
+           lambda rows: [_first(p) if isinstance(_first(p), str) else None for _, _, p in rows.edges]),
     Column("is_overlay", "flag", "Whether it arrived as a write through another view.",
-           lambda rows: [p.is_overlay for _, _, p in _edges(rows)]),
+           lambda rows: [p.is_overlay for _, _, p in rows.edges]),
     Column("starts_condition", "flag", "Whether an IF begins here.",
-           lambda rows: [(parent, child) in rows.facts.branches.starts for parent, child, _ in _edges(rows)]),
+           lambda rows: [(parent, child) in rows.facts.branches.starts for parent, child, _ in rows.edges]),
 )  # fmt: skip
 """The columns of `tables.edges`, in order."""
 
@@ -98,12 +98,6 @@ def _sums(rows: Rows, value_of: Callable[[Operation], Any]) -> list[Any]:
     return [sum(value_of(rows.records[node]) for node in nodes) for nodes in rows.facts.labels.passes]
 
 
-def _parameters(rows: Rows) -> Iterator[list[Any]]:
-    known = rows.facts.trace.parameters
-    for nodes in rows.facts.labels.passes:
-        yield [known[index] for index in dict.fromkeys(i for node in nodes for i in rows.records[node].parameters)]
-
-
 def _neighbours(rows: Rows, edges: tuple[tuple[int, ...], ...]) -> list[list[str]]:
     labels = rows.facts.labels
     layer_of, names = labels.layer_of, labels.names
@@ -115,15 +109,6 @@ def _neighbours(rows: Rows, edges: tuple[tuple[int, ...], ...]) -> list[list[str
 
 def _innermost(rows: Rows, record: Operation) -> str | None:
     return rows.facts.trace.module_calls[record.module_calls[-1]].address if record.module_calls else None
-
-
-def _edges(rows: Rows) -> Iterator[tuple[int, int, Parent]]:
-    node_of = rows.facts.graph.node_of
-    return (
-        (node_of[parent.operation], child, parent)
-        for child, record in enumerate(rows.records)
-        for parent in record.parents
-    )
 
 
 def _edge_layers(rows: Rows, nodes: Iterable[int]) -> list[str]:

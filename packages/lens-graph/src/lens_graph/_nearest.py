@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from lens_graph._interpretation import Interpretation
 
 _LIKE_LABEL = re.compile(r"([^\W_]+)_?(\d*)(?:_(\d+))?(?::\d*)?")
-_ADDRESSES_COMPARED = 2000
+_ADDRESSES_COMPARED = 500
 
 
 def nearest_keys(facts: Interpretation, key: str, count: int = 5) -> tuple[str, ...]:
@@ -51,13 +51,12 @@ def _like_types(facts: Interpretation, plain: str) -> list[str]:
 
 def _like_addresses(facts: Interpretation, plain: str) -> list[str]:
     base = plain.rsplit(":", 1)[0][:500]
-    addresses = list(facts.module_at)
-    if len(addresses) > _ADDRESSES_COMPARED:
-        parent = base.rpartition(".")[0]
-        beside = facts.trace.modules[facts.module_at.get(parent, 0)].children
-        near = [address for child in beside for address in facts.trace.modules[child].addresses]
-        addresses = (near or addresses)[:_ADDRESSES_COMPARED]
-    spellings = {
-        address.casefold(): address for address in addresses if facts.nesting.calls_of[facts.module_at[address]]
-    }
+    if len(facts.module_at) > _ADDRESSES_COMPARED:
+        parent = facts.module_at.get(base.rpartition(".")[0], 0)
+        parts = facts.trace.modules[parent].children[:_ADDRESSES_COMPARED]
+        addresses = [address for part in parts for address in facts.trace.modules[part].addresses]
+    else:
+        addresses = list(facts.module_at)
+    called = (address for address in addresses if facts.nesting.calls_of[facts.module_at[address]])
+    spellings = {address.casefold(): address for address in called}
     return [spellings[close] for close in get_close_matches(base, list(spellings), n=3, cutoff=0.6)]

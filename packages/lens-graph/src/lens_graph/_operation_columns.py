@@ -84,9 +84,9 @@ OPERATION_COLUMNS = (
     Column("buffer_address", "text", "Address of a buffer.",
            lambda rows: [r.address if r.kind == "buffer" else None for r in rows.records]),
     Column("containing_module_origin", "text", "Address of the innermost module it ran in; null in the model itself.",
-           lambda rows: [stack[-1] if stack else None for stack in _stacks(rows)]),
+           lambda rows: [stack[-1] if stack else None for stack in rows.stacks]),
     Column("containing_module_origin_nested", "texts", "Addresses of all modules it ran in, outermost first.",
-           lambda rows: _stacks(rows)),
+           lambda rows: rows.stacks),
     Column("modules_entered", "texts", "Addresses of the modules that its value entered.",
            lambda rows: _addresses(rows, rows.facts.nesting.entered)),
     Column("modules_exited", "texts", "Addresses of the modules that its value left.",
@@ -125,18 +125,6 @@ def _members(rows: Rows, nodes: Iterable[int]) -> list[bool]:
     for node in nodes:
         flags[node] = True
     return flags
-
-
-def _stacks(rows: Rows) -> list[tuple[str, ...]]:
-    calls = rows.facts.trace.module_calls
-    known: dict[tuple[int, ...], tuple[str, ...]] = {(): ()}
-    stacks: list[tuple[str, ...]] = []
-    for record in rows.records:
-        stack = record.module_calls
-        if stack not in known:
-            known[stack] = tuple(dict.fromkeys(calls[call].address for call in stack))
-        stacks.append(known[stack])
-    return stacks
 
 
 def _addresses(rows: Rows, crossed: dict[int, tuple[int, ...]]) -> list[list[str]]:
