@@ -125,7 +125,7 @@ def freeze_buffers(facts: Facts) -> tuple[records.Buffer, ...]:
 
 
 def _inside(module: torch.nn.Module) -> torch.nn.Module:
-    return module._modules.get("_orig_mod") or module
+    return module._modules["_orig_mod"] if "_orig_mod" in module._modules else module  # pyright: ignore[reportReturnType]
 
 
 def _address_under(outer: str, addresses: list[str]) -> str:

@@ -131,6 +131,7 @@ def _wrap_undispatched() -> Callable[[], None]:
         for name in ("nested_tensor", "as_nested_tensor")
         if hasattr(torch.nested, name)
     ]
+    undo.append(_shadow(torch.Tensor, "set_"))
     return lambda: [step() for step in reversed(undo)] and None
 
 
@@ -164,6 +165,20 @@ def _replace(owner: Any, name: str, wrap: Callable[[Any], Any]) -> Callable[[], 
     before = vars(owner)[name]
     setattr(owner, name, wrap(before))
     return lambda: setattr(owner, name, before)
+
+
+def _shadow(owner: Any, name: str) -> Callable[[], None]:
+    # An inherited method: the wrapper sits on the subclass and is taken away again.
+    role = Role(getattr(owner, name), OPERATION, name, f"torch.Tensor.{name}", "method")
+    role.moves_object = True
+    inherited = getattr(owner, name)
+
+    @functools.wraps(inherited)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return record_call(inherited, role, args, kwargs)
+
+    setattr(owner, name, wrapper)
+    return lambda: delattr(owner, name)
 
 
 # -- what PyTorch does not dispatch -----------------------------------------------------------------------------
@@ -227,8 +242,8 @@ def _wrap_scripted_call(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def _scripted_class_name(method: Any) -> str | None:
     try:
-        return str(method.owner()._type().name())
-    except (AttributeError, RuntimeError):
+        return str(method.owner._type().name())
+    except (AttributeError, RuntimeError, TypeError):
         return None
 
 

@@ -128,7 +128,13 @@ class Saver:
         self.before_write(storage)
 
     def seal(self, is_held: Callable[[int], bool]) -> None:
-        """Copies what something else can still reach."""
+        """Copies what something else can still reach.
+
+        Values that keep their graph (`detach=False`) are the tensors of the pass themselves, a copy would not be part of it:
+        there the version counter tells when one was written.
+        """
+        if not self._detach:
+            return
         for storage in list(self._borrowed):
             if storage in self.outside or is_held(storage):
                 self._copy_together(self._borrowed.pop(storage))
