@@ -23,6 +23,8 @@ from lens_viz._text import shown
 
 NODE_BUDGET = 500
 """Nodes that the automatic depth allows."""
+EDGE_BUDGET = 1500
+"""Edges that the automatic depth allows: beyond them neither reader nor layout engine finds a way through."""
 FEWEST_NODES = 12
 """With fewer nodes than this a drawing says too little: the next depth is taken, and stretches are folded."""
 
@@ -39,8 +41,15 @@ class Depth(Struct, frozen=True):
     """The deepest module call there is."""
     is_automatic: bool
     """Whether it was chosen here."""
-    nodes: int
-    """How many nodes it gives."""
+    counts: tuple[int, ...]
+    """How many nodes each depth gives, from 0, where all is one node, to the last, where nothing is collapsed."""
+
+    @property
+    def shallower(self) -> int | None:
+        """The deepest depth above this one that stays within the budget of nodes, None where there is none."""
+        last = len(self.counts) - 1 if self.level is None else min(self.level, len(self.counts) - 1)
+        fitting = [level for level in range(1, last) if self.counts[level] <= NODE_BUDGET]
+        return fitting[-1] if fitting else None
 
 
 def choose_depth(
@@ -58,30 +67,25 @@ def choose_depth(
     Raises:
         OptionError: Something else was asked for.
     """
-    counts = count_nodes(scene, operations, is_rolled=is_rolled)
-    deepest = max(len(counts) - 2 - base, 0)
+    counts = count_nodes(scene, operations, is_rolled=is_rolled)[base:]
+    deepest = len(counts) - 2
     if depth is None or depth == "auto":
-        level = _deepest_within(counts, base)
-        nodes = counts[min(level + base, len(counts) - 1)]
-        return Depth(level=None if level > deepest else level, deepest=deepest, is_automatic=True, nodes=nodes)
+        level = _deepest_within(counts)
+        return Depth(None if level > deepest else level, deepest, is_automatic=True, counts=tuple(counts))
     if depth == "all":
-        return Depth(level=None, deepest=deepest, is_automatic=False, nodes=counts[-1])
+        return Depth(None, deepest, is_automatic=False, counts=tuple(counts))
     if isinstance(depth, bool) or not isinstance(depth, int) or depth < 1:
         raise OptionError(f"depth is {depth!r}; give a number from 1 on, 'auto' or 'all'.")
-    nodes = counts[min(depth + base, len(counts) - 1)]
-    return Depth(level=depth, deepest=deepest, is_automatic=False, nodes=nodes)
+    return Depth(None if depth > deepest else depth, deepest, is_automatic=False, counts=tuple(counts))
 
 
-def _deepest_within(counts: Sequence[int], base: int) -> int:
+def _deepest_within(counts: Sequence[int]) -> int:
     last = len(counts) - 1
-    fitting = [level for level in range(1, last - base + 1) if counts[level + base] <= NODE_BUDGET]
+    fitting = [level for level in range(1, last + 1) if counts[level] <= NODE_BUDGET]
     if not fitting:
         return 1
     best = fitting[-1]
-    # Counts do not always grow with depth; only a depth that is followed by too many nodes is left for the next.
-    if counts[best + base] < FEWEST_NODES and best + base < last:
-        return best + 1
-    return best
+    return best + 1 if counts[best] < FEWEST_NODES and best < last else best
 
 
 def count_nodes(scene: Scene, operations: Sequence[int], *, is_rolled: bool) -> list[int]:

@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lens_viz._boxes import enclose
 from lens_viz._captions import layer_label, module_lines, operation_lines, pass_label, stretch_lines
-from lens_viz._collapse import NODE_BUDGET, Collapse, Depth, choose_depth, collapsed_calls
+from lens_viz._collapse import EDGE_BUDGET, NODE_BUDGET, Collapse, Depth, choose_depth, collapsed_calls
 from lens_viz._drawing import BoxId, Direction, Drawing, Edge, Node, NodeId, Outline, Role
 from lens_viz._edges import connect
 from lens_viz._focus import Focus, inside_module, stub_lines, whole
@@ -67,21 +68,18 @@ def compose(scene: Scene, view: View) -> Composition:
     repeats = find_repeats(scene, focus.inside, is_rolled=view.is_rolled) if view.fold_repeats else NO_REPEATS
     visible = kept(repeats, focus.inside)
     depth = choose_depth(scene, visible, view.depth, base=focus.depth, is_rolled=view.is_rolled)
-    collapsed = collapsed_calls(scene, level=depth.level, collapse=view.collapse, base=focus.depth)
-    group = rolled if view.is_rolled else unrolled
-    grouping = group(scene, visible, collapsed)
-    complete = len(grouping.groups)
-    if depth.is_automatic and complete > NODE_BUDGET:
-        grouping = folded(scene, grouping)
-    boxes, homes = enclose(scene, grouping, below=focus.depth, repeats=repeats.runs)
-    nodes = [_node(scene, grouping, number, home, repeats.runs) for number, home in enumerate(homes)]
     hidden = frozenset(
         index for index, one in enumerate(scene.operations) if one.role == "buffer" and not view.show_buffers
     )
-    edges = connect(scene, grouping, folded_edges(scene, focus.inside, repeats, hidden))
+    grouping, edges = _grouped(scene, view, focus, repeats, visible, hidden, depth)
+    while depth.is_automatic and len(edges) > EDGE_BUDGET and depth.shallower is not None:
+        depth = replace(depth, level=depth.shallower)
+        grouping, edges = _grouped(scene, view, focus, repeats, visible, hidden, depth)
+    boxes, homes = enclose(scene, grouping, below=focus.depth, repeats=repeats.runs)
+    nodes = [_node(scene, grouping, number, home, repeats.runs) for number, home in enumerate(homes)]
     stubs, stub_edges = _stubs(scene, focus, grouping, repeats)
     drawing = Drawing(
-        title=_title(scene, focus, depth, is_stretched=len(grouping.groups) < complete),
+        title=_title(scene, focus, depth, is_stretched=any(group.kind == "stretch" for group in grouping.groups)),
         nodes=(*nodes, *stubs),
         edges=(*edges, *stub_edges),
         boxes=boxes,
@@ -90,6 +88,24 @@ def compose(scene: Scene, view: View) -> Composition:
     members = (*(one.members for one in grouping.groups), *(() for _ in stubs))
     calls = (*(one.call for one in grouping.groups), *(None for _ in stubs))
     return Composition(drawing, members, calls, depth)
+
+
+def _grouped(
+    scene: Scene,
+    view: View,
+    focus: Focus,
+    repeats: Repeats,
+    visible: Sequence[int],
+    hidden: frozenset[int],
+    depth: Depth,
+) -> tuple[Grouping, tuple[Edge, ...]]:
+    """Return what shares a node at this depth, and the edges between."""
+    collapsed = collapsed_calls(scene, level=depth.level, collapse=view.collapse, base=focus.depth)
+    group = rolled if view.is_rolled else unrolled
+    grouping = group(scene, visible, collapsed)
+    if depth.is_automatic and len(grouping.groups) > NODE_BUDGET:
+        grouping = folded(scene, grouping)
+    return grouping, connect(scene, grouping, folded_edges(scene, focus.inside, repeats, hidden))
 
 
 def _node(
@@ -118,7 +134,7 @@ def _node(
         "box" if first.is_bottom_level else "ellipse",
         operation_lines(first, label, call),
         home,
-        is_dashed=first.is_internal,
+        is_dashed=all(scene.operations[index].is_internal for index in group.members),
         tooltip=_tooltip(first, label),
     )
 
@@ -129,7 +145,7 @@ def _first_pass(group: Group, grouping: Grouping) -> Sequence[int]:
 
 
 def _role(scene: Scene, group: Group) -> Role:
-    roles = [scene.operations[index].role for index in group.members]
+    roles: list[Role] = [scene.operations[index].role for index in group.members]
     return "terminal_bool" if "terminal_bool" in roles else roles[0]
 
 
@@ -177,8 +193,8 @@ def _title(scene: Scene, focus: Focus, depth: Depth, *, is_stretched: bool) -> t
     if focus.caption:
         lines.append(f"only {shown(focus.caption)}")
     if depth.level is not None:
-        below = f"modules below depth {depth.level} of {depth.deepest} collapsed"
-        lines.append(f"{below} (automatic)" if depth.is_automatic else below)
+        reach = f"drawn to depth {depth.level} of {depth.deepest}"
+        lines.append(f"{reach} (automatic)" if depth.is_automatic else reach)
     if is_stretched:
         lines.append("long stretches of operations folded")
     return tuple(lines)

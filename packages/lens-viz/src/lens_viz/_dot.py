@@ -17,8 +17,10 @@ from lens_viz._engine import attributes, label
 from lens_viz._errors import UnsafeLinkError
 from lens_viz._theme import NodeStyle, Theme
 
-SMALL = 700
-"""Nodes plus edges up to which the layout takes all the time it likes."""
+SMALL = 500
+"""Nodes or edges up to which the layout takes all the time it likes."""
+LARGE = 800
+"""Nodes or edges beyond which speed is all: the search for good places is cut short, marks take no room."""
 
 
 def dot_lines(drawing: Drawing, theme: Theme) -> list[str]:
@@ -43,7 +45,7 @@ def dot_lines(drawing: Drawing, theme: Theme) -> list[str]:
 
 
 def _graph_attributes(drawing: Drawing, theme: Theme) -> dict[str, str]:
-    size = len(drawing.nodes) + len(drawing.edges)
+    size = _size(drawing)
     found = {
         "label": label(drawing.title, end=r"\l"),
         "labelloc": "t",
@@ -60,9 +62,13 @@ def _graph_attributes(drawing: Drawing, theme: Theme) -> dict[str, str]:
     }
     if size > SMALL:
         found |= {"nslimit": "2", "nslimit1": "2", "mclimit": "0.5", "splines": "line"}
-    if size > 4 * SMALL:
-        found |= {"nslimit": "0.1", "nslimit1": "0.1", "mclimit": "0.1"}
+    if size > LARGE:
+        found |= {"nslimit": "0.05", "nslimit1": "0.05", "mclimit": "0.05"}
     return found
+
+
+def _size(drawing: Drawing) -> int:
+    return max(len(drawing.nodes), len(drawing.edges))
 
 
 def _nested(drawing: Drawing, theme: Theme) -> Iterator[str]:
@@ -92,7 +98,7 @@ def _nested(drawing: Drawing, theme: Theme) -> Iterator[str]:
 
 def _box_attributes(box: Box, depth: int, theme: Theme) -> dict[str, str]:
     return {
-        "label": label(box.lines),
+        "label": label(box.lines, end=r"\l"),
         "labelloc": "t",
         "labeljust": "l",
         "style": "rounded,filled",
@@ -161,22 +167,23 @@ def _is_light(color: str) -> bool:
 
 
 def _edge(edge: Edge, theme: Theme, drawing: Drawing) -> str:
+    is_large = _size(drawing) > LARGE
     texts = [", ".join(edge.arguments)] if edge.arguments else []
-    if edge.count > 1 and not edge.arguments and _is_merged(edge, drawing):
+    if edge.count > 1 and not edge.arguments and not is_large and _is_merged(edge, drawing):
         texts.append(f"x{edge.count}")
+    texts = [text for text in (edge.out_mark, *texts, edge.in_mark) if text]
     found: dict[str, str | None] = {}
     if edge.is_if:
-        # IF stands in the middle, in bold; what else is to be said goes to the arrow's head.
-        found |= {"label": label(["IF"]), "fontname": theme.bold_font, "fontsize": _points(theme.mark_size + 4)}
+        # IF stands in the middle, in bold; what else is to be said stands at the arrow's head.
+        found |= {"label": label([" IF"]), "fontname": theme.bold_font, "fontsize": _points(theme.mark_size + 4)}
         found |= {"fontcolor": theme.condition, "color": theme.condition, "penwidth": _points(theme.line_width * 1.8)}
-        if texts or edge.in_mark:
-            found["headlabel"] = label([*texts, *([edge.in_mark] if edge.in_mark else [])])
-        if edge.out_mark:
-            found["taillabel"] = label([edge.out_mark])
-    else:
-        texts = [*([edge.out_mark] if edge.out_mark else []), *texts, *([edge.in_mark] if edge.in_mark else [])]
-        if texts:
-            found["label"] = label([f" {text} " for text in texts])
+        found["headlabel"] = label([f" {text}" for text in texts]) if texts else None
+    elif texts:
+        # A label in the middle gets room of its own, which takes time; one at the head lies over what is there.
+        found["headlabel" if is_large else "label"] = label([f" {text}" for text in texts])
+    if edge.tail > edge.head and not edge.is_outside:
+        # What leads back in time must not turn the picture upside down.
+        found["constraint"] = "false"
     if edge.is_outside:
         found |= {"style": "dashed", "color": theme.nodes["stub"].stroke}
     listed = f" {attributes(found)}" if found else ""

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 from msgspec.structs import replace
 
 from lens_graph import ModelHistory
-from lens_viz._collapse import NODE_BUDGET, Collapse, count_nodes
+from lens_viz._collapse import Collapse
 from lens_viz._compose import Composition, View, compose
 from lens_viz._dot import dot_lines
 from lens_viz._drawing import Direction, Drawing, Legend, Node
@@ -125,7 +125,7 @@ def draw(
         dot_lines(drawing, look),
         engine=engine,
         timeout_s=timeout_s,
-        advice=_advice(scene, composition, is_rolled=view.is_rolled),
+        advice=_advice(composition),
     )
 
 
@@ -202,12 +202,13 @@ def _occurs(entry: Legend, occurring: set[tuple[Any, Any]]) -> bool:
     return any(role == entry.role for role, _ in occurring)
 
 
-def _advice(scene: Scene, composition: Composition, *, is_rolled: bool) -> str:
-    """Return what to ask for when the layout is too slow: the deepest depth that stays within the budget."""
-    counts = count_nodes(scene, range(len(scene.operations)), is_rolled=is_rolled)
-    fitting = [level for level in range(1, len(counts)) if counts[level] <= NODE_BUDGET]
-    drawn = len(composition.drawing.nodes)
-    if not fitting or counts[fitting[-1]] >= drawn:
-        return f" It has {drawn:,} nodes; depth='auto' draws it with fewer."
-    level = fitting[-1]
-    return f" It has {drawn:,} nodes; depth={level} draws {counts[level]:,}, and depth='auto' chooses by itself."
+def _advice(composition: Composition) -> str:
+    """Return what to ask for when the layout is too slow."""
+    drawn, depth = len(composition.drawing.nodes), composition.depth
+    if depth.shallower is not None and depth.counts[depth.shallower] < drawn:
+        less = f"depth={depth.shallower} draws {depth.counts[depth.shallower]:,}"
+    elif not depth.is_automatic:
+        less = "depth='auto' folds what is too much"
+    else:
+        less = "one module alone, with module=, has fewer"
+    return f" It has {drawn:,} nodes; {less}. A larger timeout_s gives it more time."

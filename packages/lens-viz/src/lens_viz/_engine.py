@@ -7,6 +7,9 @@ Every value that holds words of the model goes through `label`: backslashes doub
 `graphviz.escape`, and what looks like a character entity (`&lt;`) kept as it is written.
 """
 
+# The library has annotations but no stub file, and leaves some of them out.
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 import os
@@ -82,7 +85,6 @@ class ModelGraph(graphviz.Digraph):
     ) -> None:
         super().__init__(name=name, filename=f"{name}.gv", format="svg", body=list(body))
         self.body: list[str]
-        self.directory: str
         self.drawing = drawing
         self.timeout_s = timeout_s
         self.advice = advice
@@ -186,7 +188,7 @@ class ModelGraph(graphviz.Digraph):
         renderer: str | None,
     ) -> tuple[Path, Path, str]:
         """Return where the source and the picture go, and the picture's format, as graphviz names them."""
-        folder = Path(directory or self.directory or "")
+        folder = Path(directory or str(self.directory or ""))
         if outfile is not None:
             picture_path = folder / outfile
             source_path = picture_path.with_suffix(".gv") if filename is None else folder / filename
