@@ -74,9 +74,10 @@ def test_debug_lets_the_traceback_through() -> None:
     assert isinstance(result.exception, RuntimeError)
 
 
-def test_an_unknown_ending_is_refused_before_anything_is_printed_over(tmp_path: Path) -> None:
+def test_an_unknown_ending_is_refused_before_the_model_runs(tmp_path: Path) -> None:
     result = _lens("draw", f"{HERE}:Small", "--input", "2,4", "--out", str(tmp_path / "small.txt"))
     assert result.exit_code == 1
+    assert result.stdout == ""
     assert ".svg" in result.stderr
     assert list(tmp_path.iterdir()) == []
 

@@ -56,7 +56,9 @@ def draw(
     """Print the summary of a model and write the drawing of its graph."""
     with one_line_errors(debug=debug):
         from lens_cli._commands import draw_to_file, print_summary, run_structure
+        from lens_torch import check_ending
 
+        check_ending(out)
         history = run_structure(model, input or (), train=train, seed=seed)
         print_summary(history)
         draw_to_file(

@@ -5,10 +5,11 @@ from lens_torch._activations import get_model_activations
 from lens_torch._check import validate_saved_activations
 from lens_torch._show import show_model_graph
 from lens_torch._structure import get_model_structure
-from lens_viz import draw, write
+from lens_viz import check_ending, draw, write
 
 __all__ = [
     "ModelHistory",
+    "check_ending",
     "draw",
     "get_model_activations",
     "get_model_structure",

@@ -43,7 +43,6 @@ def get_model_activations(
         vis_outpath: File of the drawing, .svg, .pdf, .png or .gv by its ending.
 
     Returns: The history; a layer's value is its `tensor_contents`.
-
     Raises: `ValueError` for a drawing that makes no sense, `KeyError` for a layer that the model has not, `TraceError`
         where it cannot be traced, and whatever the model raises, with a note on where.
 
@@ -52,7 +51,9 @@ def get_model_activations(
     check_picture(vis_opt, vis_outpath)
     selected = selected_operations(layers, model, input_args, input_kwargs, random_seed)
     keep = everything if selected is None else only(selected)
-    options = {"seed": random_seed, "detach": detach, "device": device, "dtype": dtype}
-    history = history_of(trace(model, input_args, input_kwargs, keep=keep, **options), selected=selected)
+    recording = trace(
+        model, input_args, input_kwargs, keep=keep, seed=random_seed, detach=detach, device=device, dtype=dtype
+    )
+    history = history_of(recording, selected=selected)
     write_picture(history, vis_opt, vis_outpath)
     return history
