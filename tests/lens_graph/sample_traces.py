@@ -6,8 +6,22 @@ from lens_trace import Trace
 
 from .hand_made import Script, const
 
-FEATURES = "conv2d relu max_pool2d conv2d relu max_pool2d conv2d relu conv2d relu conv2d relu max_pool2d".split()
-CLASSIFIER = "dropout linear relu dropout linear relu linear".split()
+FEATURES = [
+    "conv2d",
+    "relu",
+    "max_pool2d",
+    "conv2d",
+    "relu",
+    "max_pool2d",
+    "conv2d",
+    "relu",
+    "conv2d",
+    "relu",
+    "conv2d",
+    "relu",
+    "max_pool2d",
+]
+CLASSIFIER = ["dropout", "linear", "relu", "dropout", "linear", "relu", "linear"]
 CLASSES = {
     "conv2d": "Conv2d",
     "relu": "ReLU",
@@ -52,7 +66,7 @@ def branching() -> Trace:
                             |                  ^
                             |---> sub -> mean -> gt (read by an `if`)
                             |---> mul(noise) ---> cat(constant, .) ---> output
-                                  noise -> neg      (ends inside)
+                            |---> neg      (ends inside)
     """
     script = Script("Branching")
     x = script.input("x", (2, 3))
@@ -73,7 +87,7 @@ def branching() -> Trace:
     unseen = script.constant("table")
     script.call("zeros", const(2))
     joined = script.call("cat", [unseen, scaled], dim=const(1))
-    script.call("neg", noise)
+    script.call("neg", total)
     script.output(active, "0")
     script.output(joined, "1")
     return script.finish()

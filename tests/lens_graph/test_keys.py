@@ -3,6 +3,7 @@
 import time
 
 import pytest
+
 from lens_graph import AmbiguousKeyError, LayerEntry, OperationEntry, UnknownKeyError, build_history
 
 from .hand_made import Script, chain

@@ -1,6 +1,7 @@
 """Layer types: one name for all ways to write a function."""
 
 import pytest
+
 from lens_graph._types import type_of_name
 
 

@@ -125,9 +125,9 @@ class ModuleCallEntry:
         return hash((id(self._facts), self.call, "call"))
 
     def __repr__(self) -> str:
-        return (
-            f"Call {self.label or self._facts.trace.model_name} ({self.class_name}), {self.num_operations} operations"
-        )
+        name = self.label if self.call else self._facts.trace.model_name
+        plural = "s" * (self.num_operations != 1)
+        return f"Call {name} ({self.class_name}), {self.num_operations} operation{plural}"
 
 
 class ModuleEntry:
