@@ -306,3 +306,8 @@ def chain(*names: str) -> Trace:
         value = script.call(name, value)
     script.output(value)
     return script.finish()
+
+
+def words(text: str) -> list[str]:
+    """The words of a text, for long lists of names."""
+    return text.split()

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 from lens_trace import Trace
 
-from .hand_made import Script, const
+from .hand_made import Script, const, words
 
-FEATURES = [
-    "conv2d",
-    "relu",
-    "max_pool2d",
-    "conv2d",
-    "relu",
-    "max_pool2d",
-    "conv2d",
-    "relu",
-    "conv2d",
-    "relu",
-    "conv2d",
-    "relu",
-    "max_pool2d",
-]
-CLASSIFIER = ["dropout", "linear", "relu", "dropout", "linear", "relu", "linear"]
+FEATURES = words(
+    """
+    conv2d relu max_pool2d conv2d relu max_pool2d conv2d relu conv2d relu conv2d relu max_pool2d
+    """
+)
+CLASSIFIER = words(
+    """
+    dropout linear relu dropout linear relu linear
+    """
+)
 CLASSES = {
     "conv2d": "Conv2d",
     "relu": "ReLU",
