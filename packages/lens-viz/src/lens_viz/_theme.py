@@ -117,7 +117,7 @@ DARK = Theme(
     mark="#b7c0cb",
     condition="#ffd24d",
     nodes={
-        "input": NodeStyle(fill="#1d5c43", stroke="#5fd0a0", text="#e6fff4"),
+        "input": NodeStyle(fill="#174a36", stroke="#5fd0a0", text="#e6fff4"),
         "output": NodeStyle(fill="#b0402f", stroke="#ff9c8a", text="#fff1ee"),
         "parameters": NodeStyle(fill="#49525d", stroke="#a3aebb", text="#f3f6f9"),
         "buffer": NodeStyle(fill="#262c33", stroke="#6b7683", text="#b7c0cb"),
