@@ -20,8 +20,8 @@ from lens_graph._history import ModelHistory
 from lens_graph._interpretation import Interpretation, Payloads
 from lens_graph._keys import fold_addresses, module_numbers
 from lens_graph._labels import Labels, name_layers
+from lens_graph._loops import find_layers
 from lens_graph._nesting import nest_modules
-from lens_graph._no_loops import find_layers
 from lens_graph._prune import prune
 from lens_graph._signatures import make_loop_nodes
 from lens_trace import Trace

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from lens_graph._interpretation import Interpretation, short_name
+from lens_graph._profile import CallProfile, profile_calls
 from lens_trace import Operation, Parameter, Parent
 
 ColumnKind = Literal["text", "texts", "whole", "wholes", "lists_of_wholes", "flag", "seconds", "kind", "place"]
@@ -59,6 +60,11 @@ class Rows(Struct, frozen=True, dict=True):
             for child, record in enumerate(self.records)
             for parent in record.parents
         ]
+
+    @cached_property
+    def profile(self) -> CallProfile:
+        """Time and memory of each module call."""
+        return profile_calls(self.facts)
 
     @cached_property
     def layer_parameters(self) -> list[list[Parameter]]:

@@ -28,8 +28,8 @@ from lens_graph._interpretation import Interpretation, full_name
 from lens_graph._nearest import nearest_keys
 from lens_trace import Trace
 
-_LABEL = re.compile(r"([^\W_]+)_([1-9][0-9]*)(?:_([1-9][0-9]*))?")
-_PASS = re.compile(r"(.+):([1-9][0-9]*)", re.DOTALL)
+_LABEL = re.compile(r"([^\W_]+)_([1-9][0-9]{0,15})(?:_([1-9][0-9]{0,15}))?")
+_PASS = re.compile(r"(.+):([1-9][0-9]{0,15})", re.DOTALL)
 
 
 class Target(Struct, frozen=True, gc=False):

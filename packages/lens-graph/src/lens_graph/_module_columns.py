@@ -25,6 +25,12 @@ MODULE_COLUMNS = (
     Column("elapsed", "seconds", "Time of all its calls, recording included.",
            lambda rows: [sum(rows.facts.trace.module_calls[call].elapsed_s for call in calls)
                          for calls in rows.facts.nesting.calls_of]),
+    Column("func_time_elapsed", "seconds", "Time of the functions inside, without recording.",
+           lambda rows: [sum(rows.profile.function_seconds[call] for call in calls)
+                         for calls in rows.facts.nesting.calls_of]),
+    Column("tensor_fsize", "whole", "Bytes of the tensors that were made inside.",
+           lambda rows: [sum(rows.profile.tensor_bytes[call] for call in calls)
+                         for calls in rows.facts.nesting.calls_of]),
     Column("num_own_params", "whole", "Numbers in its own parameters.",
            lambda rows: [sum(rows.facts.trace.parameters[p].numel for p in m.parameters)
                          for m in rows.facts.trace.modules]),
@@ -55,6 +61,10 @@ MODULE_CALL_COLUMNS = (
            lambda rows: [call.training for call in rows.facts.trace.module_calls]),
     Column("elapsed", "seconds", "Time from entering to leaving, recording included.",
            lambda rows: [call.elapsed_s for call in rows.facts.trace.module_calls]),
+    Column("func_time_elapsed", "seconds", "Time of the functions inside, without recording.",
+           lambda rows: rows.profile.function_seconds),
+    Column("tensor_fsize", "whole", "Bytes of the tensors that were made inside.",
+           lambda rows: rows.profile.tensor_bytes),
     Column("num_operations", "whole", "Operations that ran in it or in its parts.",
            lambda rows: rows.facts.nesting.operations_inside),
     Column("input_layers", "texts", "What entered it.", lambda rows: named(rows, rows.facts.nesting.inputs)),

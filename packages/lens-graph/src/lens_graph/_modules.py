@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from lens_graph._errors import UnknownKeyError
-from lens_graph._interpretation import Interpretation, call_name, short_name
+from lens_graph._interpretation import Interpretation, call_name, operation_at, short_name
 from lens_graph._nearest import nearest_keys
 from lens_trace import Buffer, Module, ModuleCall, Parameter
 
@@ -66,6 +66,18 @@ class ModuleCallEntry:
     def elapsed_s(self) -> float:
         """Seconds from entering to leaving, recording included."""
         return self._record.elapsed_s
+
+    @property
+    def func_time_elapsed(self) -> float:
+        """Seconds of the functions inside, without recording; of one that returned several tensors once."""
+        records = (operation_at(self._facts, node) for node in self.nodes)
+        return sum({record.call_id: record.elapsed_s for record in records if record.kind == "call"}.values())
+
+    @property
+    def tensor_fsize(self) -> int:
+        """Bytes of the tensors that were made inside."""
+        records = (operation_at(self._facts, node) for node in self.nodes)
+        return sum(record.output.nbytes for record in records if record.kind == "call")
 
     @property
     def module(self) -> ModuleEntry:
@@ -220,6 +232,16 @@ class ModuleEntry:
     def elapsed_s(self) -> float:
         """Seconds of all its calls, recording included."""
         return sum(call.elapsed_s for call in self.calls)
+
+    @property
+    def func_time_elapsed(self) -> float:
+        """Seconds of the functions inside, all its calls, without recording."""
+        return sum(call.func_time_elapsed for call in self.calls)
+
+    @property
+    def tensor_fsize(self) -> int:
+        """Bytes of the tensors that were made inside, all its calls."""
+        return sum(call.tensor_fsize for call in self.calls)
 
     @property
     def layers(self) -> list[str]:

@@ -19,7 +19,7 @@ from collections.abc import Hashable, Mapping
 from typing import Any
 
 from lens_graph._graph import Graph
-from lens_graph._no_loops import LoopNode
+from lens_graph._loops import LoopNode
 from lens_graph._types import layer_type_of
 from lens_trace import (
     Argument,
