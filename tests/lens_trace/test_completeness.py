@@ -39,6 +39,7 @@ NO_SAMPLE = {
     "a context manager or a symbolic number, not a function of tensors": """
         torch.amp.autocast_mode.autocast torch.sym_ite torch.amp.autocast_mode._enter_autocast
         torch.amp.autocast_mode._exit_autocast""",
+    "named tensors, gone in current torch": "torch.Tensor.align_as torch.Tensor.align_to torch.Tensor.refine_names",
     "removed or raising in current torch": """
         torch.Tensor.resize torch.Tensor.resize_as torch.norm_except_dim torch.lu_unpack torch.hsmm torch.saddmm
         torch.indices_copy""",

@@ -28,14 +28,16 @@ def _snapshot() -> dict[str, Any]:
     import concurrent.futures
 
     module = torch.nn.modules.module
+    compile_marks = ("__init__", "__setstate__")
     return {
-        **{f"torch.{key}": value for key, value in vars(torch).items()},
+        **{f"torch.{key}": value for key, value in vars(torch).items() if key != "_thread_safe_fork"},
         **{f"Tensor.{key}": value for key, value in vars(torch.Tensor).items()},
         **{f"F.{key}": value for key, value in vars(torch.nn.functional).items()},
         **{f"functional.{key}": value for key, value in vars(torch.functional).items()},
         **{f"_tensor.{key}": value for key, value in vars(torch._tensor).items()},
         **{f"nested.{key}": value for key, value in vars(torch.nested).items()},
-        **{f"Module.{key}": value for key, value in vars(nn.Module).items()},
+        # torch.compile itself leaves its marks on Module.
+        **{f"Module.{key}": value for key, value in vars(nn.Module).items() if key not in compile_marks and not key.startswith("___")},
         "script": vars(torch._C.ScriptFunction).get("__call__"),
         "method": vars(torch._C.ScriptMethod).get("__call__"),
         "start": threading.Thread.start,

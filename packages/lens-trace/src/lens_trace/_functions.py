@@ -362,7 +362,9 @@ def _module_name(function: Any, owner: Any) -> str:
 
 
 def _name_of_local(function: Any, name: str) -> tuple[str, str]:
-    # `boolean_dispatch` and the dunder wrapper make closures: the function inside has the real name.
+    # `boolean_dispatch` and the dunder wrapper make closures: they, or the function inside, have the real name.
+    if name not in ("fn", "wrapped"):
+        return name, name
     for cell_name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=False):
         if cell_name in ("if_false", "f", "fn", "func") and callable(cell.cell_contents):
             inner = cell.cell_contents

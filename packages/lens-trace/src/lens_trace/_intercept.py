@@ -38,6 +38,7 @@ from lens_trace._rng import RngState, capture_state
 from lens_trace._sites import Place, belongs_to_torch_or_lens, known_files, user_place, wrapper_code as _wrapper_code
 
 _Tensor = torch.Tensor
+_TensorBase = torch._C.TensorBase
 _Parameter = torch.nn.Parameter
 _push = torch._C._push_on_torch_function_stack
 _pop = torch._C._pop_torch_function_stack
@@ -106,7 +107,11 @@ class RecordingMode(TorchFunctionMode):
             return self._run(role, func, args, kwargs or _nothing)
         if kind == COMPOSITE:
             if self._opening and self._opening[-1] == func:
-                return self._run(role, func, args, kwargs or _nothing)
+                # Back through `super().method`: what was called is the method in C, not the Python one again.
+                inner = getattr(_TensorBase, role.name, None) if role.family == "method" else None
+                if inner is None:
+                    return self._run(role, func, args, kwargs or _nothing)
+                return self._run(role_of(inner), inner, args, kwargs or _nothing)
             return self._open(role, func, args, kwargs or _nothing)
         if kind == READ:
             return self._read(role, func, args, kwargs or _nothing)

@@ -23,11 +23,16 @@ _QUESTIONS = ("has_torch_function", "has_torch_function_unary", "has_torch_funct
 _CELLS_WITH_BODIES = ("if_true", "if_false")
 
 
-def open_function(function: types.FunctionType) -> Callable[..., Any]:
-    """Returns a copy of a Python function of torch that does not hand itself over to the mode."""
+def open_function(function: types.FunctionType, *, parts: bool = True) -> Callable[..., Any]:
+    """Returns a copy of a Python function of torch that does not hand itself over to the mode.
+
+    Args:
+        function: The function.
+        parts: Whether private functions of the same module that it calls are opened with it.
+    """
     copy = types.FunctionType(
         function.__code__,
-        _OpenGlobals(function),
+        _OpenGlobals(function, parts),
         function.__name__,
         function.__defaults__,
         _open_closure(function),
@@ -41,7 +46,7 @@ def open_function(function: types.FunctionType) -> Callable[..., Any]:
 class _OpenGlobals(dict[str, Any]):
     """Globals that answer False to `has_torch_function*` and are otherwise the live ones."""
 
-    def __init__(self, function: types.FunctionType) -> None:
+    def __init__(self, function: types.FunctionType, parts: bool) -> None:
         super().__init__(dict.fromkeys(_QUESTIONS, _answer_no))
         self["__builtins__"] = function.__globals__.get("__builtins__", __builtins__)
         if "overrides" in function.__code__.co_names and function.__globals__.get("torch") is torch:
@@ -54,6 +59,9 @@ class _OpenGlobals(dict[str, Any]):
                 self[name] = getattr(builtins, name)
             elif isinstance(value, types.ModuleType):
                 self.setdefault(name, value)
+            elif parts and name.startswith("_") and _asks(value, function.__module__):
+                # A private part of the same function (`_unique_impl`) would hand over the public one, with other results.
+                self[name] = open_function(value, parts=False)
 
     def __missing__(self, name: str) -> Any:
         return self._live[name]
@@ -61,6 +69,14 @@ class _OpenGlobals(dict[str, Any]):
 
 def _answer_no(*_: Any) -> bool:
     return False
+
+
+def _asks(value: Any, module: str) -> bool:
+    return (
+        isinstance(value, types.FunctionType)
+        and value.__module__ == module
+        and not set(_QUESTIONS).isdisjoint(value.__code__.co_names)
+    )
 
 
 class _Proxy:

@@ -94,8 +94,9 @@ class ModelState:
             if known is None:
                 self.addresses[id(module)] = [address]
                 self.modules.append(module)
-                self._registered.append((parameters, dict(parameters) if parameters else None))
-                self._registered.append((buffers, dict(buffers) if buffers else None))
+                if isinstance(parameters, dict):  # scripted modules keep theirs in C++
+                    self._registered.append((parameters, dict(parameters) if parameters else None))
+                    self._registered.append((buffers, dict(buffers) if buffers else None))
                 if (
                     module.__dict__.get("_compiled_call_impl") is not None
                 ):  # compiled in place: run what it was made from
