@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lens_graph import build_history
@@ -12,6 +12,8 @@ from lens_trace import Trace
 
 from .hand_made import Script, const
 
+# Drawing a whole model takes a while; the examples are large, so that few suffice.
+FEW = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 NAMES = ["relu", "add_", "__mul__", "conv2d", "rand", "buffer", "input", "T"]
 ADDRESSES = ["a", "a.b", "a.b.relu_1", "A", "relu_1", "x:1", "conv2d_1_2"]
 
@@ -56,7 +58,7 @@ def _call(script: Script, draw: Any, parents: list[int]) -> int:
 
 
 @given(traces())
-@settings(deadline=None)
+@FEW
 def test_every_parent_precedes_its_child_and_knows_it(trace: Trace) -> None:
     graph = prune(build_graph(trace))
     for node, parents in enumerate(graph.parents):
@@ -67,7 +69,7 @@ def test_every_parent_precedes_its_child_and_knows_it(trace: Trace) -> None:
 
 
 @given(traces())
-@settings(deadline=None)
+@FEW
 def test_pruning_twice_is_pruning_once_and_keeps_all_parents(trace: Trace) -> None:
     graph = prune(build_graph(trace))
     assert prune(graph) == graph
@@ -77,7 +79,7 @@ def test_pruning_twice_is_pruning_once_and_keeps_all_parents(trace: Trace) -> No
 
 
 @given(traces())
-@settings(deadline=None)
+@FEW
 def test_distances_are_ordered_and_grow_by_one_along_some_edge(trace: Trace) -> None:
     for operation in build_history(trace).operations:
         for near, far in (
@@ -91,7 +93,7 @@ def test_distances_are_ordered_and_grow_by_one_along_some_edge(trace: Trace) -> 
 
 
 @given(traces())
-@settings(deadline=None)
+@FEW
 def test_labels_are_unique_and_every_key_leads_to_itself(trace: Trace) -> None:
     history = build_history(trace)
     names = [operation.layer_label_w_pass for operation in history.operations]
@@ -108,7 +110,7 @@ def test_labels_are_unique_and_every_key_leads_to_itself(trace: Trace) -> None:
 
 
 @given(traces())
-@settings(deadline=None)
+@FEW
 def test_passes_partition_the_operations_in_order(trace: Trace) -> None:
     history = build_history(trace)
     members = [one.node for layer in history.layers for one in layer.passes]
@@ -121,7 +123,7 @@ def test_passes_partition_the_operations_in_order(trace: Trace) -> None:
 
 
 @given(traces())
-@settings(deadline=None)
+@FEW
 def test_every_list_of_labels_can_be_followed(trace: Trace) -> None:
     history = build_history(trace)
     for operation in history.operations:
@@ -135,7 +137,7 @@ def test_every_list_of_labels_can_be_followed(trace: Trace) -> None:
 
 
 @given(traces())
-@settings(deadline=None, max_examples=30)
+@FEW
 def test_tables_and_summaries_never_fail(trace: Trace) -> None:
     history = build_history(trace)
     tables = history.tables

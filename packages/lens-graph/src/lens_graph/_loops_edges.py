@@ -64,8 +64,11 @@ class SequenceEdges:
 
     def _leads_on(self, first: int, period: int) -> bool:
         second = first + period
-        return any(second - period <= member - back < second
-                   for member in range(second, second + period) for back in self.backs[member])
+        return any(
+            second - period <= member - back < second
+            for member in range(second, second + period)
+            for back in self.backs[member]
+        )
 
     def _is_connected(self, first: int, period: int) -> bool:
         above = list(range(period))

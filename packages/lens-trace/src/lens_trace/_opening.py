@@ -49,8 +49,11 @@ class _OpenGlobals(dict[str, Any]):
     def __init__(self, function: types.FunctionType, parts: bool) -> None:
         super().__init__(dict.fromkeys(_QUESTIONS, _answer_no))
         self["__builtins__"] = function.__globals__.get("__builtins__", __builtins__)
-        if "overrides" in function.__code__.co_names and function.__globals__.get("torch") is torch:
-            self["torch"] = _TORCH_SEEN_FROM_INSIDE
+        if "overrides" in function.__code__.co_names:
+            if function.__globals__.get("torch") is torch:
+                self["torch"] = _TORCH_SEEN_FROM_INSIDE
+            elif function.__globals__.get("overrides") is torch.overrides:
+                self["overrides"] = _TORCH_SEEN_FROM_INSIDE.overrides
         self._live = function.__globals__
         # Looking a name up in `__missing__` costs a Python call; modules and builtins are the same for ever.
         for name in function.__code__.co_names:
@@ -59,7 +62,7 @@ class _OpenGlobals(dict[str, Any]):
                 self[name] = getattr(builtins, name)
             elif isinstance(value, types.ModuleType):
                 self.setdefault(name, value)
-            elif parts and name.startswith("_") and _asks(value, function.__module__):
+            elif parts and name.startswith("_") and value is not function and _asks(value, function.__module__):
                 # A private part of the same function (`_unique_impl`) would hand over the public one, with other results.
                 self[name] = open_function(value, parts=False)
 

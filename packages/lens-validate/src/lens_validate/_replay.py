@@ -21,6 +21,7 @@ from lens_validate._compare import is_same
 from lens_validate._context import applied
 from lens_validate._layout import Layout, geometry_of
 from lens_validate._names import canonical_name
+from lens_validate._recurrent import misfit
 from lens_validate._values import MissingValue, Values
 
 
@@ -108,6 +109,9 @@ def run(call: Call, changes: Mapping[Path, Tensor] | None = None) -> Outcome:
     tensors = {**call.tensors, **changes} if changes else dict(call.tensors)
     given = _writable(call, tensors) if call.may_write else _following_gradients(call, tensors)
     args, kwargs = rebuild(call.first, given, call.recording.objects)
+    wrong = misfit(call.name, args)
+    if wrong is not None:
+        raise WrongResult(f"its arguments do not fit each other: {wrong}")
     with _random_state(call, kwargs), applied(call.first.context), _module_state(call):
         result = call.function(*args, **kwargs)
     outputs = _outputs(call, result, args, kwargs)

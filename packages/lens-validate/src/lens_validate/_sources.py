@@ -8,7 +8,7 @@ them follows from it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from torch import Tensor
 
@@ -32,7 +32,7 @@ def check_output(operation: Operation, values: Values, modules: dict[int, str]) 
             return report_of(
                 operation, "unverified", "it ran on the meta device, where tensors have no values", modules
             )
-        difference = find_difference(saved, argument)
+        difference = _spec_difference(operation, saved) or find_difference(saved, argument)
         edges = () if difference is not None else _output_edges(path, reference, values)
     except MissingValue as error:
         return report_of(operation, "unverified", str(error), modules)
@@ -62,6 +62,8 @@ def check_source(
     readers: tuple[OperationId, ...],
     given: Mapping[OperationId, Tensor],
     modules: dict[int, str],
+    known: Mapping[OperationId, Operation],
+    sound: Callable[[OperationId], bool],
 ) -> OperationReport:
     """Returns the finding on an input, buffer or constant.
 
@@ -73,6 +75,8 @@ def check_source(
         readers: Operations that it is a parent of.
         given: Inputs that the caller of `validate` supplied, by operation.
         modules: Module address of each operation, for the report.
+        known: All operations of the trace by id.
+        sound: Whether the record of an operation does not contradict itself.
     """
     try:
         saved = values.output(operation)
@@ -94,7 +98,7 @@ def check_source(
     is_live = live is not None and live.shape == saved.shape and live.dtype == saved.dtype and is_same(live, saved)
     if is_live:
         return report_of(operation, "passed", "equal to the model's buffer", modules)
-    return _by_readers(operation, reports, readers, live is not None, modules)
+    return _by_readers(operation, reports, readers, live is not None, modules, known, sound)
 
 
 def _by_readers(
@@ -103,6 +107,8 @@ def _by_readers(
     readers: tuple[OperationId, ...],
     differs: bool,
     modules: dict[int, str],
+    known: Mapping[OperationId, Operation],
+    sound: Callable[[OperationId], bool],
 ) -> OperationReport:
     if not readers:
         return report_of(operation, "exempt", "nothing reads it", modules)
@@ -112,7 +118,7 @@ def _by_readers(
     if any(reports[reader].verdict == "passed" for reader in depending):
         return report_of(operation, "passed", "what reads it follows from it", modules)
     failed = [reader for reader in readers if reports[reader].verdict == "failed"]
-    if failed and (differs or len(failed) > 1) and len(failed) == len(set(readers)):
+    if len(failed) == len(readers) and (differs or len(_alone(operation, failed, reports, known, sound)) > 1):
         why = "it differs from the model's buffer and" if differs else "it is a source and"
         return report_of(operation, "failed", f"{why} nothing that reads it follows from it", modules)
     if any(reports[reader].verdict == "unverified" for reader in readers) or failed:
@@ -127,3 +133,19 @@ def _spec_difference(operation: Operation, saved: Tensor) -> str | None:
     if str(saved.dtype).removeprefix("torch.") != spec.dtype:
         return f"recorded with dtype {spec.dtype}, saved as {saved.dtype}".replace("torch.", "")
     return None
+
+
+def _alone(
+    operation: Operation,
+    failed: list[OperationId],
+    reports: Mapping[OperationId, OperationReport],
+    known: Mapping[OperationId, Operation],
+    sound: Callable[[OperationId], bool],
+) -> set[int | None]:
+    """Returns the calls whose failure only this source explains: sound records, and no other parent failed."""
+    found: set[int | None] = set()
+    for reader in failed:
+        others = {parent.operation for parent in known[reader].parents} - {operation.id}
+        if sound(reader) and not any(other in reports and reports[other].verdict == "failed" for other in others):
+            found.add(known[reader].call_id if known[reader].call_id is not None else -1 - reader)
+    return found

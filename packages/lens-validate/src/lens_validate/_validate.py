@@ -134,7 +134,9 @@ def _check_recording(
     for operation in trace.operations:
         if operation.id not in reports:
             reads = readers.get(operation.id, ())
-            reports[operation.id] = check_source(operation, values, recording, reports, reads, given, modules)
+            reports[operation.id] = check_source(
+                operation, values, recording, reports, reads, given, modules, known, lambda reader: reader not in wrong
+            )
     return [reports[operation.id] for operation in trace.operations], findings
 
 

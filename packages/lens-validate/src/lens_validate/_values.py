@@ -134,8 +134,6 @@ class SavedValues:
             tensors = self._recording.tensors
             pairs = [(o.output.dtype, tensors[o.id].dtype) for o in self._operations.values() if o.id in tensors]
             floating = [(spec, kept) for spec, kept in pairs if kept.is_floating_point or kept.is_complex]
-            self._is_converted = len({kept for _, kept in floating}) == 1 and len(floating) > 1
-            if len({spec for spec, _ in floating}) == 1 and floating:
-                wrong = sum(dtype_named(spec) != kept for spec, kept in floating)
-                self._is_converted = wrong == len(floating) and len(floating) > 1
+            changed = sum(dtype_named(spec) != kept for spec, kept in floating)
+            self._is_converted = len({kept for _, kept in floating}) == 1 and changed > max(1, len(floating) // 2)
         return self._is_converted

@@ -25,6 +25,8 @@ NODE_BUDGET = 500
 """Nodes that the automatic depth allows."""
 EDGE_BUDGET = 1500
 """Edges that the automatic depth allows: beyond them neither reader nor layout engine finds a way through."""
+DEEPEST = 60
+"""Boxes inside each other that the automatic depth allows; engines take minutes for hundreds."""
 FEWEST_NODES = 12
 """With fewer nodes than this a drawing says too little: the next depth is taken, and stretches are folded."""
 
@@ -81,7 +83,7 @@ def choose_depth(
 
 def _deepest_within(counts: Sequence[int]) -> int:
     last = len(counts) - 1
-    fitting = [level for level in range(1, last + 1) if counts[level] <= NODE_BUDGET]
+    fitting = [level for level in range(1, min(last, DEEPEST) + 1) if counts[level] <= NODE_BUDGET]
     if not fitting:
         return 1
     best = fitting[-1]
