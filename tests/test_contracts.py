@@ -107,9 +107,9 @@ def test_a_deliberate_violation_fails(contract: str, package: str, statement: st
 
 
 def test_graph_and_drawing_load_no_torch() -> None:
-    code = "import sys, lens_graph, lens_viz; print('torch' in sys.modules, 'numpy' in sys.modules)"
+    code = "import sys, lens_graph, lens_viz; print('torch' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert result.stdout.split()[:1] == ["False"], result.stdout + result.stderr
+    assert result.stdout.strip() == "False", result.stdout + result.stderr
 
 
 def test_the_override_protocol_is_used_in_lens_trace_only() -> None:
