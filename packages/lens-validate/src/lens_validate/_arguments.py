@@ -201,12 +201,13 @@ def _sequence(kind: str, items: list[Any]) -> Any:
 def _mapping(kind: str, parts: dict[str, Any]) -> Any:
     if kind == "dict":
         return parts
-    made = _type_named(kind)
+    made: Any = _type_named(kind)
     try:
-        if made is not None and dataclasses.is_dataclass(made):
-            return made(**parts)
-        if made is not None and issubclass(made, Mapping):
-            return made(parts)
+        is_data = made is not None and dataclasses.is_dataclass(made)
+        is_mapping = made is not None and issubclass(made, Mapping)
+        if is_data or is_mapping:
+            maker = cast("Callable[..., Any]", made)
+            return maker(**parts) if is_data else maker(parts)
     except (TypeError, ValueError):
         made = None
     raise CannotRebuildError(f"an object of the type {kind} cannot be made from its parts")

@@ -20,9 +20,9 @@ from torch import Tensor
 from lens_trace import Operation, OperationId, ParameterRef, Path, Recording, TensorRef
 from lens_validate._arguments import array_paths, constants, rebuild
 from lens_validate._compare import changed, find_difference
-from lens_validate._domains import index_bound, trusts
+from lens_validate._domains import CRASHES, index_bound, trusts
 from lens_validate._errors import CannotRebuildError
-from lens_validate._exempt import CRASHES, Case, find_exemption
+from lens_validate._exempt import Case, find_exemption
 from lens_validate._names import canonical_name
 from lens_validate._perturb import Draw, Noise, like_draws, wide_draws
 from lens_validate._replay import Call, Outcome, WrongResult, prepare, run
@@ -30,7 +30,20 @@ from lens_validate._report import EdgeReport, OperationReport
 from lens_validate._tolerance import EXACT, Tolerance, tolerance_of
 from lens_validate._values import MissingValue, Values, WrongValue
 
-UNINITIALISED = frozenset({"empty", "empty_like", "new_empty", "empty_strided", "new_empty_strided", "empty_permuted", "empty_quantized", "Tensor", "resize", "resize_as"})  # fmt: skip
+UNINITIALISED = frozenset(
+    [
+        "empty",
+        "empty_like",
+        "new_empty",
+        "empty_strided",
+        "new_empty_strided",
+        "empty_permuted",
+        "empty_quantized",
+        "Tensor",
+        "resize",
+        "resize_as",
+    ]
+)
 """Functions whose result holds whatever the memory held before."""
 
 

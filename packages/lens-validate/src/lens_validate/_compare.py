@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -53,7 +53,7 @@ def is_same(left: Tensor, right: Tensor) -> bool:
 
 
 def _plain(value: object) -> str:
-    return str(tuple(cast("torch.Size", value)) if isinstance(value, torch.Size) else value).removeprefix("torch.")
+    return str(tuple(value) if isinstance(value, torch.Size) else value).removeprefix("torch.")
 
 
 def _dense_parts(saved: Tensor, replayed: Tensor) -> list[tuple[Tensor, Tensor]] | str:

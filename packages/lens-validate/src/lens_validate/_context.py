@@ -6,7 +6,7 @@ agrees is left alone, because a context costs more than most small operations.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 
 import torch
@@ -16,7 +16,7 @@ from lens_validate._layout import dtype_named
 
 
 @contextmanager
-def applied(context: Context | None) -> Iterator[None]:
+def applied(context: Context | None) -> Generator[None]:
     """Runs the body under the recorded modes."""
     if context is None:
         with torch.no_grad():
@@ -38,7 +38,8 @@ def applied(context: Context | None) -> Iterator[None]:
 
 
 def _apply_autocast(context: Context, stack: ExitStack) -> None:
-    if not context.autocast and not torch._C._is_any_autocast_enabled():
+    enabled = torch._C._is_any_autocast_enabled()  # pyright: ignore[reportPrivateUsage] - no public one asks for all devices
+    if not context.autocast and not enabled:
         return
     wanted = dict(context.autocast)
     for device in {"cpu", "cuda", *wanted}:

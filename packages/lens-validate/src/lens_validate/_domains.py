@@ -85,7 +85,7 @@ def _take_along(path: Path, args: list[Any], kwargs: dict[str, Any]) -> int | No
     source, dimension = _given(args, kwargs, 0, "input"), _given(args, kwargs, 2, "dim")
     if path[0] not in (1, "indices") or not isinstance(source, Tensor):
         return None
-    return source.numel() if dimension is None else int(source.shape[dimension])
+    return source.numel() if dimension is None else source.size(int(dimension))
 
 
 def _subscript(path: Path, args: list[Any], kwargs: dict[str, Any]) -> int | None:

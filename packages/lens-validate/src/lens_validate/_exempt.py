@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from msgspec import Struct
@@ -187,7 +187,7 @@ def _subscript_selects_nothing(case: Case) -> bool:
     if not case.is_at(2, "value", "values"):
         return False
     subscript = case.given(1, "indices")
-    parts: Sequence[Any] = subscript if isinstance(subscript, (tuple, list)) else [subscript]
+    parts: list[Any] = list(cast("Any", subscript)) if isinstance(subscript, (tuple, list)) else [subscript]
     return (
         any(isinstance(p, Tensor) and (not bool(p.any()) if p.dtype is torch.bool else p.numel() == 0) for p in parts)
         or case.args[0][tuple(parts) if isinstance(subscript, (tuple, list)) else subscript].numel() == 0
@@ -323,7 +323,7 @@ def _is_one_candidate(case: Case) -> bool:
         return False
     if dimension is None:
         return case.value.numel() == 1
-    return case.value.dim() == 0 or case.value.shape[dimension] == 1
+    return case.value.dim() == 0 or case.value.size(int(dimension)) == 1
 
 
 def _normalises_one_element(case: Case) -> bool:

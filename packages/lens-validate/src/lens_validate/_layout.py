@@ -41,7 +41,7 @@ class Layout:
         )
 
     def bytes_of(self, geometry: Geometry, marks: Tensor) -> Tensor:
-        """Returns the view of `marks`, one per byte of this memory, that lies like this; the last dimension is bytes."""
+        """Returns the view of `marks`, one per byte of this memory, that lies like this; bytes come last."""
         size = dtype_named(geometry.dtype).itemsize
         stride = (*(step * size for step in geometry.stride), 1)
         return marks.as_strided((*geometry.shape, size), stride, geometry.offset * size - self._low)

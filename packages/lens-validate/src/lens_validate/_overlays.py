@@ -1,9 +1,9 @@
 """Was every write through another view noticed?
 
-When two tensors share memory, a write through one changes what a later reader of the other sees: the reader descends from
-the writer.  If such an edge is missing and the bytes happen to be the same before and after, no replay can tell.  Where
-the memory was born in the pass, the saved values still lie in it as they did, so the writes that should have been noticed
-are known from geometry alone.
+When two tensors share memory, a write through one changes what a later reader of the other sees: the reader descends
+from the writer.  If such an edge is missing and the bytes happen to be the same before and after, no replay can tell.
+Where the memory was born in the pass, the saved values still lie in it as they did, so the writes that should have been
+noticed are known from geometry alone.
 """
 
 from __future__ import annotations
@@ -72,9 +72,10 @@ def _writers(recording: Recording) -> dict[int | None, list[OperationId]]:
     found: dict[int | None, list[OperationId]] = {}
     for operation in operations:
         storage = operation.output.storage
-        if operation.is_inplace and operation.function is not None and storage is not None and born[storage]:
-            if operation.function.name not in _WRITE_NO_VALUES:
-                found.setdefault(storage, []).append(operation.id)
+        if not operation.is_inplace or operation.function is None or storage is None or not born[storage]:
+            continue
+        if operation.function.name not in _WRITE_NO_VALUES:
+            found.setdefault(storage, []).append(operation.id)
     return found
 
 

@@ -5,14 +5,15 @@ then wider, around the numbers and the other tensors that the function was given
 crossed.  Indices stay valid, booleans are flipped, both parts of a complex number change.  All draws come from a
 generator of their own; the global random state is never touched.
 
-Terms.  A *draw* is one replacement tensor.  *Like* draws keep to the scale of the saved value; a result that they change
-shows that the value matters.  *Wide* draws are tried when they changed nothing and nothing proves that nothing can.
+Terms.  A *draw* is one replacement tensor.  *Like* draws keep to the scale of the saved value; a result that they
+change shows that the value matters.  *Wide* draws are tried when they changed nothing and nothing proves that nothing
+can.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -20,6 +21,7 @@ from torch import Tensor
 Draw: TypeAlias = Callable[[], Tensor]
 
 _POOL = 1 << 16
+_torch: Any = torch  # the stubs of some functions are incomplete
 
 
 class Noise:
@@ -105,7 +107,7 @@ def wide_draws(value: Tensor, noise: Noise, numbers: Sequence[float], others: Se
 
 
 def poisons(value: Tensor) -> list[Tensor]:
-    """Returns two replacements that nothing which reads them can hide: not-a-number and extremes, or all bits turned."""
+    """Returns replacements that show in whatever reads them: not-a-number and infinity, extremes, inverted bits."""
     if value.is_floating_point() or value.is_complex():
         return [torch.full_like(value, float("nan")), torch.full_like(value, float("inf"))]
     if value.dtype is torch.bool:
@@ -197,15 +199,15 @@ def _draws_of_sparse(value: Tensor, noise: Noise) -> Iterator[Draw]:
     if value.layout is torch.sparse_coo:
         coalesced = value.coalesce()
         for draw in like_draws(coalesced.values(), noise):
-            yield lambda draw=draw: torch.sparse_coo_tensor(coalesced.indices(), draw(), value.shape).coalesce()
+            yield lambda draw=draw: _torch.sparse_coo_tensor(coalesced.indices(), draw(), value.shape).coalesce()
     elif value.layout in (torch.sparse_csr, torch.sparse_bsr):
         for draw in like_draws(value.values(), noise):
-            yield lambda draw=draw: torch.sparse_compressed_tensor(
+            yield lambda draw=draw: _torch.sparse_compressed_tensor(
                 value.crow_indices(), value.col_indices(), draw(), value.shape, layout=value.layout
             )
     elif value.layout in (torch.sparse_csc, torch.sparse_bsc):
         for draw in like_draws(value.values(), noise):
-            yield lambda draw=draw: torch.sparse_compressed_tensor(
+            yield lambda draw=draw: _torch.sparse_compressed_tensor(
                 value.ccol_indices(), value.row_indices(), draw(), value.shape, layout=value.layout
             )
     elif value.layout is torch.jagged:
@@ -232,8 +234,8 @@ def _scale(value: Tensor) -> float:
         return 1.0
     value = value.detach().to(torch.float64) if value.element_size() > 4 or value.numel() < _POOL else value.detach()
     value = value if value.is_floating_point() and value.element_size() >= 4 else value.to(torch.float32)
-    scale = float(torch.linalg.vector_norm(value)) / value.numel() ** 0.5
+    scale = float(_torch.linalg.vector_norm(value)) / value.numel() ** 0.5
     if scale != scale or scale == float("inf"):
         finite = value[torch.isfinite(value)].to(torch.float64)
-        scale = float(torch.linalg.vector_norm(finite)) / max(1, finite.numel()) ** 0.5
+        scale = float(_torch.linalg.vector_norm(finite)) / max(1, finite.numel()) ** 0.5
     return scale if 0 < scale < float("inf") else 1.0

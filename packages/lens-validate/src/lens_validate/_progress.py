@@ -1,6 +1,7 @@
 """How far is it?
 
-A bar on standard error for runs that take longer than two seconds, on terminals only; a callable gets the numbers instead.
+A bar on standard error for runs that take longer than two seconds, on terminals only; a callable gets the numbers
+instead.
 """
 
 from __future__ import annotations

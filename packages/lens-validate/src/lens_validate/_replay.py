@@ -1,21 +1,21 @@
 """What does the function return when it is run again on the saved parents?
 
 A call is rebuilt from its record and run under its recorded modes and random state.  A function that may write gets
-copies of all its tensor arguments; arguments that shared memory share it again in the copies, so that `x[1:].copy_(x[:-1])`
-does what it did.  What a call returned is then looked up the way it was recorded: by output path, or, for functions
-that return nothing, as the argument they wrote.
+copies of all its tensor arguments; arguments that shared memory share it again in the copies, so that
+`x[1:].copy_(x[:-1])` does what it did.  What a call returned is then looked up the way it was recorded: by output path,
+or, for functions that return nothing, as the argument they wrote.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
-from lens_trace import Operation, OperationId, ParameterRef, Path, Recording, TensorRef, replayed
+from lens_trace import Operation, OperationId, ParameterRef, Path, Recording, RngState, TensorRef, replayed
 from lens_validate._arguments import Leaf, part_at, rebuild, tensor_leaves, value_at
 from lens_validate._compare import is_same
 from lens_validate._context import applied
@@ -149,9 +149,10 @@ def _following_gradients(call: Call, tensors: dict[Path, Tensor]) -> dict[Path, 
     operations = call.known
     for path, reference in call.leaves:
         value = tensors[path]
-        if isinstance(reference, TensorRef) and value.is_floating_point() and not value.is_inference():
-            if operations[reference.operation].output.requires_grad and not value.requires_grad:
-                tensors[path] = value.detach().requires_grad_()
+        if not isinstance(reference, TensorRef) or not value.is_floating_point() or value.is_inference():
+            continue
+        if operations[reference.operation].output.requires_grad and not value.requires_grad:
+            tensors[path] = value.detach().requires_grad_()
     return tensors
 
 
@@ -207,7 +208,7 @@ def _random_state(call: Call, kwargs: dict[str, Any]) -> Any:
     if call.first.uses_rng:
         raise MissingValue("the state of the random generators before it is not in the recording")
     if call.first.function is not None and call.first.function.kind in ("module", "extension", "scripted"):
-        return torch.random.fork_rng(devices=[])
+        return replayed(RngState(torch.get_rng_state()))
     return nullcontext()
 
 
@@ -276,9 +277,9 @@ def plain_tensors(value: Any) -> list[Tensor]:
     if isinstance(value, Tensor):
         return [value]
     if isinstance(value, (list, tuple)):
-        return [tensor for item in value for tensor in plain_tensors(item)]
+        return [tensor for item in cast("Any", value) for tensor in plain_tensors(item)]
     if isinstance(value, dict):
-        return [tensor for item in value.values() for tensor in plain_tensors(item)]
+        return [tensor for item in cast("Any", value).values() for tensor in plain_tensors(item)]
     return []
 
 
@@ -297,6 +298,6 @@ def _undeclared(
 
 def _storage(tensor: Tensor) -> int:
     try:
-        return tensor.untyped_storage()._cdata
+        return tensor.untyped_storage()._cdata  # pyright: ignore[reportPrivateUsage] - a storage has no public identity
     except (RuntimeError, NotImplementedError):
         return id(tensor)

@@ -1,9 +1,9 @@
 """Are inputs, buffers, constants and outputs what they should be?
 
-They have no function to run.  An output is a replay of its own kind: it must be its argument.  A source is compared with
-the live value where there is one (the given inputs, the model's buffers and attributes); otherwise it rests on its
-readers: it passes when one of them replays and was shown to depend on it, and it fails when several read it and none of
-them follows from it.
+They have no function to run.  An output is a replay of its own kind: it must be its argument.  A source is compared
+with the live value where there is one (the given inputs, the model's buffers); otherwise it rests on its readers: it
+passes when one of them replays and was shown to depend on it, and it fails when several read it and none of them
+follows from it.
 """
 
 from __future__ import annotations

@@ -86,7 +86,10 @@ def _references(operation: Operation, known: Mapping[OperationId, Operation]) ->
             if found is None or reference.operation >= operation.id:
                 return f"argument {path[0]} refers to operation {reference.operation}, which is not before it"
             if reference.write is not None and not 0 <= reference.write < len(found.writes):
-                return f"argument {path[0]} refers to write {reference.write} of operation {found.id}, which has {len(found.writes)}"
+                return (
+                    f"argument {path[0]} refers to write {reference.write} of operation {found.id}, which has "
+                    f"{len(found.writes)}"
+                )
             if found.kind == "output":
                 return f"argument {path[0]} refers to operation {found.id}, an output of the model"
             if found.kind == "buffer" and reference.buffer != found.buffer:
@@ -211,18 +214,18 @@ def _function(operation: Operation, recording: Recording) -> str | None:
         return None
     live = recording.functions.get(operation.call_id)
     name = None if live is None else name_of_callable(live)
-    if name is not None and operation.function.kind not in ("identity", "extension", "scripted"):
-        if name != operation.function.name:
-            return f"its function is on record as {operation.function.name}; the live one is {name}"
-    return None
+    if operation.function.kind in ("identity", "extension", "scripted") or name in (None, operation.function.name):
+        return None
+    return f"its function is on record as {operation.function.name}; the live one is {name}"
 
 
 def name_of_callable(function: Callable[..., Any]) -> str | None:
     """Returns the name of a function where it is beyond doubt."""
-    if isinstance(function, torch._ops.OpOverload):
-        return function._schema.name.rpartition("::")[2]
-    if isinstance(function, torch._ops.OpOverloadPacket):
-        return function._qualified_op_name.rpartition("::")[2]
+    # OpOverload and its packet have no public type.
+    if isinstance(function, torch._ops.OpOverload):  # pyright: ignore[reportPrivateUsage]
+        return function._schema.name.rpartition("::")[2]  # pyright: ignore[reportPrivateUsage]
+    if isinstance(function, torch._ops.OpOverloadPacket):  # pyright: ignore[reportPrivateUsage]
+        return function._qualified_op_name.rpartition("::")[2]  # pyright: ignore[reportPrivateUsage]
     if isinstance(function, torch.nn.Module):
         return type(function).__name__
     name = getattr(function, "__name__", None)

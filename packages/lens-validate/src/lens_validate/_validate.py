@@ -1,9 +1,9 @@
 """Is what was saved right?
 
 `validate` takes a recording apart operation by operation.  In the paper's words ("Validating the accuracy of saved
-activations"): execute the function of each layer on the saved values of its parents and see that the result is the saved
-value; put other values in their place and see that it is not; begin at the outputs and go back to the inputs.  The
-outputs themselves are held against a plain forward.
+activations"): execute the function of each layer on the saved values of its parents and see that the result is the
+saved value; put other values in their place and see that it is not; begin at the outputs and go back to the inputs.
+The outputs themselves are held against a plain forward.
 """
 
 from __future__ import annotations
@@ -41,14 +41,15 @@ def validate(
 ) -> ValidationReport:
     """Checks that every saved value of a recording follows from its parents, and that every parent matters.
 
-    A replayed value must equal the saved one bit for bit where the function only moves, picks, compares or counts values;
-    elsewhere within `4 * eps * |saved|`, plus `(1 + log2(n)) * eps * m` where it sums `n` terms of total magnitude `m`
-    (see `lens_validate._tolerance`).  NaN equals NaN; infinities and, but for sums, zeros must agree in sign.
+    A replayed value must equal the saved one bit for bit where the function only moves, picks, compares or counts
+    values; elsewhere within `4 * eps * |saved|`, plus `(1 + log2(n)) * eps * m` where it sums `n` terms of total
+    magnitude `m` (see `lens_validate._tolerance`).  NaN equals NaN; infinities and, but for sums, zeros must agree in
+    sign.
 
     Args:
         recording: What `lens_trace.trace` returned.  Nothing in it is changed.
-        model: The model that was recorded.  With it, the outputs are compared with a plain forward and the records with a
-            second trace.
+        model: The model that was recorded.  With it, the outputs are compared with a plain forward and the records
+            with a second trace.
         args: Its arguments, as given to `trace`; when left out they are made from the saved inputs.
         kwargs: Its keyword arguments.
         seed: Seeds the replacement values; the global random state is never touched.
@@ -63,7 +64,7 @@ def validate(
     started = time.perf_counter()
     if not isinstance(recording, Recording):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise NotARecordingError(
-            f"Expected the Recording that lens_trace.trace returns, got {type(recording).__name__}. For a model history use "
+            f"Expected the Recording that lens_trace.trace returns, got {type(recording).__name__}. For a model use "
             "lens_torch.validate_saved_activations(model, inputs)."
         )
     with torch.inference_mode(False), torch.no_grad():

@@ -1,12 +1,13 @@
 """Does the model itself agree with its recording?
 
-Two witnesses are called when the model is at hand.  A *plain forward*, untraced, with the same seed, must return what the
-recording says the model returned, in the same structure.  A *second trace* that keeps no value must make the same records.
+Two witnesses are called when the model is at hand.  A *plain forward*, untraced, with the same seed, must return what
+the recording says the model returned, in the same structure.  A *second trace* that keeps no value must make the same
+records.
 
 A model whose second forward differs from its first is no wrong trace.  It is told apart in this way: two plain forwards
-that differ from each other show it at once; a model that settles after its first forward (caches, counters that start at
-zero) shows it by another sequence of functions in the second trace.  Records that differ while the sequence of functions,
-the results and a third trace all agree are wrong records, and are named.
+that differ from each other show it at once; a model that settles after its first forward (caches, counters that start
+at zero) shows it by another sequence of functions in the second trace.  Records that differ while the sequence of
+functions, the results and a third trace all agree are wrong records, and are named.
 """
 
 from __future__ import annotations
@@ -69,7 +70,9 @@ class Witness:
 
 def given_inputs(recording: Recording, args: Any, kwargs: Mapping[str, Any] | None) -> dict[OperationId, Tensor]:
     """Returns the tensors that the caller gave, by the input operation that they should be."""
-    positional = list(args) if isinstance(args, tuple) and not hasattr(args, "_fields") else [args]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    positional: list[Any] = [args]
+    if isinstance(args, tuple) and not hasattr(cast("Any", args), "_fields"):
+        positional = list(cast("Any", args))
     found: dict[OperationId, Tensor] = {}
     for operation in recording.trace.operations:
         if operation.kind == "input" and operation.output_path:
@@ -255,9 +258,10 @@ def _structure_difference(
             return f"{where} has {len(recorded.items)} items on record and {len(items)} in a plain forward"
         pairs = [(item, items[i], f"{where}[{i}]") for i, item in enumerate(recorded.items)]
     elif isinstance(recorded, MappingArgument):
-        found = _parts(live)
-        if found is None or list(found) != [key for key, _ in recorded.items]:
-            return f"{where} has the parts {[key for key, _ in recorded.items]} on record, a plain forward gives {_short(live)}"
+        keys = [key for key, _ in recorded.items]
+        found = _parts(live, keys)
+        if list(found) != keys:
+            return f"{where} has the parts {keys} on record, a plain forward gives {_short(live)}"
         pairs = [(item, found[key], f"{where}.{key}") for key, item in recorded.items]
     elif isinstance(recorded, Constant) and isinstance(live, (int, float, bool, str, type(None))):
         is_same = recorded.value == live or recorded.value != recorded.value
@@ -268,11 +272,10 @@ def _structure_difference(
     return next((difference for difference in differences if difference is not None), None)
 
 
-def _parts(live: Any) -> dict[str, Any] | None:
+def _parts(live: Any, keys: list[str]) -> dict[str, Any]:
     if isinstance(live, Mapping):
         return {str(key): item for key, item in cast("Mapping[Any, Any]", live).items()}
-    attributes = getattr(live, "__dict__", None)
-    return None if attributes is None else {str(key): item for key, item in attributes.items()}
+    return {key: getattr(live, key) for key in keys if hasattr(live, key)}
 
 
 _FORWARD_FACTOR = 1e-3
@@ -306,5 +309,5 @@ def _tensors(value: Any, depth: int = 0) -> list[Tensor]:
         return []
     if isinstance(value, (list, tuple, set, frozenset)):
         return [tensor for item in cast("Any", value) for tensor in walk(item)]
-    parts = _parts(value)
-    return [tensor for item in parts.values() for tensor in walk(item)] if parts is not None else []
+    parts: Any = cast("Any", value) if isinstance(value, Mapping) else getattr(value, "__dict__", {})
+    return [tensor for item in parts.values() for tensor in walk(item)]
