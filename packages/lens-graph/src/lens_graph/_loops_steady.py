@@ -18,6 +18,7 @@ pairs so far allow; a pair that forbids it ends an interval and moves the start.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -33,30 +34,41 @@ OVERLAP = 8
 """Steady intervals of one run are examined, longest first, up to so many times the run's length."""
 BATCH = 1 << 20
 """Pairs of members compared at a time."""
+END = 1 << 62
+"""After every end."""
 
 
 def find_steady_intervals(edges: SequenceEdges, runs: Sequence[Interval]) -> list[Interval]:
     """Longest steady intervals at the runs' periods, and at multiples where these say more than a divisor does."""
     intervals: list[Interval] = []
-    known: list[list[Interval]] = []
     multiples: list[Interval] = []
+    seen: list[dict[int, list[Interval]]] = []
     for run, parts in zip(runs, _cut(edges, runs), strict=True):
         intervals += parts
         start, end, period = run
         if run in parts:
             continue
+        by_period = {period: parts}
         for multiple in range(2, min((end - start) // (2 * period), MULTIPLES) + 1):
             multiples.append((start, end, period * multiple))
-            known.append(parts)
-    for smaller, parts in zip(known, _cut(edges, multiples), strict=True):
-        intervals += [part for part in parts if not any(_explains(other, part) for other in smaller)]
-        smaller += parts
+            seen.append(by_period)
+    for by_period, parts in zip(seen, _cut(edges, multiples), strict=True):
+        intervals += [part for part in parts if not _is_explained(part, by_period)]
+        if parts:
+            by_period[parts[0][2]] = parts
     return intervals
 
 
-def _explains(one: Interval, other: Interval) -> bool:
-    """Whether what is steady at `one` makes `other` steady."""
-    return one[0] <= other[0] and other[1] <= one[1] and one[2] < other[2] and other[2] % one[2] == 0
+def _is_explained(part: Interval, by_period: dict[int, list[Interval]]) -> bool:
+    """Whether the same interval is steady at a divisor of its period."""
+    start, end, period = part
+    for divisor, parts in by_period.items():
+        if period % divisor == 0:
+            # Longest intervals in order of their starts are in order of their ends too.
+            before = bisect_right(parts, (start, END, 0))
+            if before and end <= parts[before - 1][1]:
+                return True
+    return False
 
 
 def _cut(edges: SequenceEdges, runs: Sequence[Interval]) -> Iterator[list[Interval]]:
@@ -98,10 +110,14 @@ def _split(run: Interval, places: list[int], forbidden: list[int]) -> list[Inter
             parts.append((start, place + period, period))
             start = last_forbidden + 1
     parts.append((start, end, period))
-    parts = sorted((part for part in parts if part[1] - part[0] >= 2 * period), key=lambda part: part[0] - part[1])
+    parts = [part for part in parts if part[1] - part[0] >= 2 * period]
     room = OVERLAP * (end - run[0])
-    for count, part in enumerate(parts):
-        if room < 0:
-            return parts[:count]
+    if sum(part[1] - part[0] for part in parts) <= room:
+        return parts
+    kept: list[Interval] = []
+    for part in sorted(parts, key=lambda part: part[0] - part[1]):
         room -= part[1] - part[0]
-    return parts
+        if room < 0:
+            break
+        kept.append(part)
+    return sorted(kept)
