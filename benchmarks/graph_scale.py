@@ -3,9 +3,9 @@
     uv run python benchmarks/graph_scale.py [operations ...]
 
 Each size is a hand-made trace shaped like a residual network: blocks of ten functions with a residual join, in modules
-of their own, every operation different from its neighbours.  Printed: microseconds an operation for each step, for all
-steps together, for the tables and for a lookup (CPU time), and the memory that the history holds beside the trace.  Each size
-runs in a process of its own, so that peaks do not mix.
+of their own, every operation different from its neighbours.  Printed in CPU time: microseconds an operation for each
+step, for all steps together, for the tables and for a lookup; and the memory that the history holds beside the trace.
+Each size runs in a process of its own, so that peaks do not mix.
 """
 
 from __future__ import annotations
@@ -104,15 +104,15 @@ def make_trace(count: int) -> Trace:
 
 def _source(spec: TensorSpec) -> Operation:
     return Operation(
-        OperationId(0), "input", None, None, (), (), (), (), spec, (), None, (0,), (), (), False, False, 0.0, None, None,
-        None, None, "x",
+        OperationId(0), "input", None, None, (), (), (), (), spec, (), None, (0,), (), (), False, False, 0.0, None,
+        None, None, None, "x",
     )  # fmt: skip
 
 
 def _output(number: int, parent: OperationId, spec: TensorSpec) -> Operation:
     return Operation(
-        OperationId(number), "output", None, None, (TensorRef(parent),), (), (Parent(parent, (0,)),), (), spec, (), None,
-        (), (), (), False, False, 0.0, None, None, None, None, None,
+        OperationId(number), "output", None, None, (TensorRef(parent),), (), (Parent(parent, (0,)),), (), spec, (),
+        None, (), (), (), False, False, 0.0, None, None, None, None, None,
     )  # fmt: skip
 
 
@@ -146,7 +146,7 @@ def measure(count: int) -> None:
     nodes = timed("likeness", lambda: _build.make_loop_nodes(graph, trace, None))
     layers = timed("loops", lambda: _build.find_layers(nodes))
     timed("labels", lambda: _build.name_layers(graph, layers, trace))
-    del nodes, layers, graph, distances
+    # The whole pipeline is measured on its own below.
     history = timed("build", lambda: lens_graph.build_history(trace))
     timed("operations", lambda: history.tables.operations)
     timed("tables", lambda: (history.tables.layers, history.tables.edges, history.tables.modules))

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from lens_graph._interpretation import Interpretation, short_name
 from lens_graph._profile import CallProfile, profile_calls
+from lens_graph._recorded_fields import parameter_address
 from lens_trace import Operation, Parameter, Parent
 
 ColumnKind = Literal["text", "texts", "whole", "wholes", "lists_of_wholes", "flag", "seconds", "kind", "place"]
@@ -37,6 +38,18 @@ class Rows(Struct, frozen=True, dict=True):
         """The record behind each node."""
         operations = self.facts.trace.operations
         return [operations[number] for number in self.facts.graph.operations]
+
+    @cached_property
+    def firsts(self) -> list[Operation]:
+        """The record of each layer's first pass; the very list of records where every layer has one pass."""
+        passes = self.facts.labels.passes
+        records = self.records
+        return records if len(passes) == len(records) else [records[nodes[0]] for nodes in passes]
+
+    @cached_property
+    def names_of_parameters(self) -> list[str]:
+        """The address of each parameter."""
+        return [parameter_address(parameter) for parameter in self.facts.trace.parameters]
 
     @cached_property
     def stacks(self) -> list[tuple[str, ...]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from lens_graph._column import Column, Rows
+from lens_graph._column import Column, Rows, named
 from lens_graph._interpretation import call_name, is_saved
 from lens_trace import Operation, Parent
 
@@ -87,6 +87,8 @@ READ_COLUMNS = (
 
 
 def _common(rows: Rows, value_of: Callable[[Operation], Any]) -> list[Any]:
+    if rows.firsts is rows.records:
+        return [value_of(record) for record in rows.records]
     values: list[Any] = []
     for nodes in rows.facts.labels.passes:
         first = value_of(rows.records[nodes[0]])
@@ -95,10 +97,14 @@ def _common(rows: Rows, value_of: Callable[[Operation], Any]) -> list[Any]:
 
 
 def _sums(rows: Rows, value_of: Callable[[Operation], Any]) -> list[Any]:
+    if rows.firsts is rows.records:
+        return [value_of(record) for record in rows.records]
     return [sum(value_of(rows.records[node]) for node in nodes) for nodes in rows.facts.labels.passes]
 
 
 def _neighbours(rows: Rows, edges: tuple[tuple[int, ...], ...]) -> list[list[str]]:
+    if rows.firsts is rows.records:
+        return named(rows, edges)
     labels = rows.facts.labels
     layer_of, names = labels.layer_of, labels.names
     return [

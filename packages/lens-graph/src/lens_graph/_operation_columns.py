@@ -7,12 +7,11 @@ the entry, and live values (tensors, functions) as well.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from lens_graph._column import Column, Rows, named
 from lens_graph._interpretation import full_name, is_initialized_inside, is_saved
-from lens_graph._recorded_fields import parameter_address
 
 OPERATION_COLUMNS = (
     Column("layer_label_w_pass", "text", "Label with the pass, `conv2d_3_8:1`; unique.", lambda rows: _full(rows)),
@@ -54,9 +53,9 @@ OPERATION_COLUMNS = (
     Column("num_params_total", "whole", "How many numbers they hold.", lambda rows: _parameter_sums(rows, "numel")),
     Column("parent_params_fsize", "whole", "Bytes of the parameters.", lambda rows: _parameter_sums(rows, "nbytes")),
     Column("parent_params", "texts", "Addresses of the parameters.",
-           lambda rows: [[parameter_address(p) for p in found] for found in _parameters(rows)]),
+           lambda rows: [[rows.names_of_parameters[p] for p in r.parameters] for r in rows.records]),
     Column("parent_param_shapes", "lists_of_wholes", "Shapes of the parameters.",
-           lambda rows: [[p.shape for p in found] for found in _parameters(rows)]),
+           lambda rows: _parameter_shapes(rows)),
     Column("parent_layers", "texts", "Whose values it read, in argument order.",
            lambda rows: named(rows, rows.facts.graph.parents)),
     Column("child_layers", "texts", "Who read its value.", lambda rows: named(rows, rows.facts.graph.children)),
@@ -110,9 +109,9 @@ def _by_layer(rows: Rows, field: str) -> list[Any]:
     return [values[layer] for layer in rows.facts.labels.layer_of]
 
 
-def _parameters(rows: Rows) -> Iterator[list[Any]]:
-    known = rows.facts.trace.parameters
-    return ([known[index] for index in record.parameters] for record in rows.records)
+def _parameter_shapes(rows: Rows) -> list[list[tuple[int, ...]]]:
+    shapes = [parameter.shape for parameter in rows.facts.trace.parameters]
+    return [[shapes[index] for index in record.parameters] for record in rows.records]
 
 
 def _parameter_sums(rows: Rows, field: str) -> list[int]:
