@@ -37,7 +37,11 @@ def _snapshot() -> dict[str, Any]:
         **{f"_tensor.{key}": value for key, value in vars(torch._tensor).items()},
         **{f"nested.{key}": value for key, value in vars(torch.nested).items()},
         # torch.compile itself leaves its marks on Module.
-        **{f"Module.{key}": value for key, value in vars(nn.Module).items() if key not in compile_marks and not key.startswith("___")},
+        **{
+            f"Module.{key}": value
+            for key, value in vars(nn.Module).items()
+            if key not in compile_marks and not key.startswith("___")
+        },
         "script": vars(torch._C.ScriptFunction).get("__call__"),
         "method": vars(torch._C.ScriptMethod).get("__call__"),
         "start": threading.Thread.start,
@@ -133,7 +137,9 @@ def test_nested_traces_both_see_everything_and_not_each_other() -> None:
 
 
 def test_eight_threads_trace_at_once() -> None:
-    models = [nn.Sequential(nn.Linear(6, 6), nn.BatchNorm1d(6), nn.Dropout(0.5), nn.ReLU(inplace=True)) for _ in range(8)]
+    models = [
+        nn.Sequential(nn.Linear(6, 6), nn.BatchNorm1d(6), nn.Dropout(0.5), nn.ReLU(inplace=True)) for _ in range(8)
+    ]
     x = torch.rand(4, 6)
 
     def work(index: int) -> list[list[str]]:

@@ -102,7 +102,8 @@ def test_checkpoint_bodies_are_recorded() -> None:
 
     for reentrant in (True, False):
         recording = traced(
-            lambda x, r=reentrant: checkpoint(lambda a: torch.sin(a) * 2, x, use_reentrant=r), X.clone().requires_grad_()
+            lambda x, r=reentrant: checkpoint(lambda a: torch.sin(a) * 2, x, use_reentrant=r),
+            X.clone().requires_grad_(),
         )
         assert {"sin", "mul"} <= set(names(recording))
         assert "constant" not in names(recording)
@@ -258,7 +259,12 @@ def test_a_tensor_given_twice_is_one_input_but_each_output_leaf_is_one() -> None
 
 def test_no_outputs_and_single_arguments() -> None:
     assert names(traced(lambda x: None, X)) == ["input"]
-    assert names(lens_trace.trace(Calls(lambda pair: pair[0] + pair[1]), [X, X + 1])) == ["input", "input", "add", "output"]
+    assert names(lens_trace.trace(Calls(lambda pair: pair[0] + pair[1]), [X, X + 1])) == [
+        "input",
+        "input",
+        "add",
+        "output",
+    ]
     assert names(lens_trace.trace(Calls(lambda pair: pair.first + pair.second), Pair(X, X + 1))) == [
         "input", "input", "add", "output",
     ]  # fmt: skip
