@@ -28,7 +28,7 @@ from lens_graph._loops_edges import Numbers, SequenceEdges
 Interval = tuple[int, int, int]
 """Start, end and period."""
 
-MULTIPLES = 64
+MULTIPLES = 16
 """How many multiples of a run's period are tried."""
 OVERLAP = 8
 """Steady intervals of one run are examined, longest first, up to so many times the run's length."""
@@ -42,21 +42,42 @@ def find_steady_intervals(edges: SequenceEdges, runs: Sequence[Interval]) -> lis
     """Longest steady intervals at the runs' periods, and at multiples where these say more than a divisor does."""
     intervals: list[Interval] = []
     multiples: list[Interval] = []
-    seen: list[dict[int, list[Interval]]] = []
+    seen: list[tuple[Interval, dict[int, list[Interval]]]] = []
     for run, parts in zip(runs, _cut(edges, runs), strict=True):
-        intervals += parts
+        intervals += _longest_within(parts, run)
         start, end, period = run
         if run in parts:
             continue
-        by_period = {period: parts}
-        for multiple in range(2, min((end - start) // (2 * period), MULTIPLES) + 1):
-            multiples.append((start, end, period * multiple))
-            seen.append(by_period)
-    for by_period, parts in zip(seen, _cut(edges, multiples), strict=True):
-        intervals += [part for part in parts if not _is_explained(part, by_period)]
-        if parts:
-            by_period[parts[0][2]] = parts
+        seen.append((run, {period: parts}))
+        multiples += [(start, end, period * multiple) for multiple in _multiples(run)]
+    cuts = _cut(edges, multiples)
+    for run, by_period in seen:
+        new: list[Interval] = []
+        for multiple in _multiples(run):
+            parts = next(cuts)
+            new += [part for part in parts if not _is_explained(part, by_period)]
+            by_period[run[2] * multiple] = parts
+        intervals += _longest_within(new, run)
     return intervals
+
+
+def _multiples(run: Interval) -> range:
+    start, end, period = run
+    return range(2, min((end - start) // (2 * period), MULTIPLES) + 1)
+
+
+def _longest_within(parts: list[Interval], run: Interval) -> list[Interval]:
+    """The parts of a run, or the longest ones where all together are `OVERLAP` times as long as the run."""
+    room = OVERLAP * (run[1] - run[0])
+    if sum([end - start for start, end, _ in parts]) <= room:
+        return parts
+    kept: list[Interval] = []
+    for part in sorted(parts, key=lambda part: part[0] - part[1]):
+        room -= part[1] - part[0]
+        if room < 0:
+            break
+        kept.append(part)
+    return kept
 
 
 def _is_explained(part: Interval, by_period: dict[int, list[Interval]]) -> bool:
@@ -110,14 +131,4 @@ def _split(run: Interval, places: list[int], forbidden: list[int]) -> list[Inter
             parts.append((start, place + period, period))
             start = last_forbidden + 1
     parts.append((start, end, period))
-    parts = [part for part in parts if part[1] - part[0] >= 2 * period]
-    room = OVERLAP * (end - run[0])
-    if sum(part[1] - part[0] for part in parts) <= room:
-        return parts
-    kept: list[Interval] = []
-    for part in sorted(parts, key=lambda part: part[0] - part[1]):
-        room -= part[1] - part[0]
-        if room < 0:
-            break
-        kept.append(part)
-    return sorted(kept)
+    return [part for part in parts if part[1] - part[0] >= 2 * period]
