@@ -16,6 +16,7 @@ import torch
 
 from lens_trace import _records as records
 from lens_trace._aliases import Owner, Seen, Written
+from lens_trace._composites import composite_name
 from lens_trace._functions import Role
 from lens_trace._leaves import children
 from lens_trace._recorder import ArrayTemplate, Call, ReadRow, Recorder, Row, SequenceTemplate
@@ -33,6 +34,7 @@ class Freezer:
         self._sites = SiteTable()
         self._calls: dict[int, tuple[Any, ...]] = {}
         self._contexts: dict[tuple[Any, ...], records.Context] = {}
+        self._composites: dict[tuple[Any, ...], tuple[str, ...]] = {}
         self._devices: dict[Any, str] = {}
         self._storages: dict[int, int] = {}
         self._grad_names: dict[Any, str] = {}
@@ -52,7 +54,7 @@ class Freezer:
         function, args, kwargs, parents, parameters, context, site, user_site, writes = made
         return records.Operation(
             records.OperationId(row.id), "call", function, records.CallId(call.id), args, kwargs, parents, parameters,
-            self.spec(row.spec), writes, row.index, row.path, call.module_calls[1:], call.through,  # pyright: ignore[reportArgumentType]
+            self.spec(row.spec), writes, row.index, row.path, call.module_calls[1:], self._through(call.through),  # pyright: ignore[reportArgumentType]
             call.is_inplace, call.role.is_random, call.elapsed * 1e-9, self._grad_name(row.grad_type), context, site,
             user_site, None, None, call.thread,
         )  # fmt: skip
@@ -111,6 +113,14 @@ class Freezer:
             context = records.Context(grad, inference, autocast, _dtype_name(dtype))
             self._contexts[modes] = context
         return context
+
+    def _through(self, noted: tuple[Any, ...]) -> tuple[str, ...]:
+        # Composites that were entered directly were noted by their code.
+        names = self._composites.get(noted)
+        if names is None:
+            names = tuple([step if isinstance(step, str) else composite_name(step) for step in noted])
+            names = self._composites[noted] = tuple([name for name in names if name is not None])
+        return names
 
     def _grad_name(self, kind: Any) -> str | None:
         return None if kind is None else kind.__name__

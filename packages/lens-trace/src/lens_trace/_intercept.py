@@ -35,7 +35,19 @@ from lens_trace._functions import (
 from lens_trace._notes import note_failed_call
 from lens_trace._recorder import ATOMS, Call, ReadRow, Recorder, Row, spec_of
 from lens_trace._rng import RngState, capture_state
-from lens_trace._sites import Place, belongs_to_torch_or_lens, known_files, user_place, wrapper_code as _wrapper_code
+from lens_trace._sites import (
+    COMPOSITES,
+    HANDOVER,
+    INSIDE,
+    LENS,
+    Place,
+    kind_of_file,
+    known_files,
+    user_place,
+)
+from lens_trace._sites import (
+    wrapper_code as _wrapper_code,
+)
 
 _Tensor = torch.Tensor
 _TensorBase = torch._C.TensorBase
@@ -53,7 +65,8 @@ _weak = weakref.ref
 _new = tuple.__new__
 _strided = torch.strided
 _frame = sys._getframe
-_is_inside = known_files().get
+_file_kind = known_files().get
+_handover_code = torch.overrides.handle_torch_function.__code__
 _nothing: dict[str, Any] = {}
 _scalars = (bool, int, float, complex, str, list)
 
@@ -70,7 +83,7 @@ class RecordingMode(TorchFunctionMode):
         self.is_simple = not self.is_nested and recorder.sink is None
         self.places: list[Place | None] = [None] * len(module_calls)
         self._opening: list[Any] = []
-        self._through: tuple[str, ...] = ()
+        self._through: tuple[Any, ...] = ()
         self._delegated: list[Any] = []
         self._rng: RngState | None = None
         self._roles = known_roles()
@@ -171,13 +184,14 @@ class RecordingMode(TorchFunctionMode):
             return result
         key = storage._cdata
         operation = recorder.next_operation()
+        through, user = self._origin(frame)
         rows.append((
             operation,
             "call",
             (
-                operation, role, held, named, self.module_calls, self._through,
+                operation, role, held, named, self.module_calls, through,
                 (_is_grad_enabled(), _is_inference(), _autocast() if _is_autocast() else (), _default_dtype()),
-                elapsed, (frame.f_code, frame.f_lasti), self._user_place(frame, len(self.places) - 1), self.thread,
+                elapsed, (frame.f_code, frame.f_lasti), user, self.thread,
                 False, (),
             ),
             None,
@@ -211,22 +225,53 @@ class RecordingMode(TorchFunctionMode):
             recorder.consider(Row._make(rows[-1]), result, key)
         return result
 
-    def _user_place(self, frame: Any, depth: int) -> Place | None:
-        # Like `user_place`, but at the border of a module call the answer found before is taken.
+    def _origin(self, frame: Any) -> tuple[tuple[Any, ...], Place | None]:
+        """Returns the composites that led to a frame and the user's place, going outwards as far as needed.
+
+        Composites are names (those that were opened) and code objects (those entered directly, turned into names
+        when the trace is frozen).  At the border of a module call the place found before is taken.
+        """
+        entered = ()
         while frame is not None:
             code = frame.f_code
-            inside = _is_inside(code.co_filename)
-            if inside is None:
-                inside = belongs_to_torch_or_lens(code.co_filename)
-            if not inside:
-                return code, frame.f_lasti
+            kind = _file_kind(code.co_filename)
+            if kind is None:
+                kind = kind_of_file(code.co_filename)
+            if kind != INSIDE:
+                if kind == COMPOSITES:
+                    if type(frame.f_globals) is dict:  # else an opened copy, whose name `_through` has already
+                        entered = (code, *entered)
+                elif kind == LENS:
+                    if code is _wrapper_code[0] and self.places:
+                        return (*self._through, *entered) if entered else self._through, self._place_outside(frame)
+                    if code is _open_code:
+                        break
+                elif kind == HANDOVER:
+                    if code is _handover_code:  # its caller was not entered: it handed itself over
+                        frame = frame.f_back
+                else:
+                    break
             frame = frame.f_back
-            if code is _wrapper_code[0] and depth >= 0:
-                known = self.places[depth]
-                if known is None:
-                    known = self.places[depth] = self._user_place(frame, depth - 1)
-                return known
-        return None
+        return (*self._through, *entered) if entered else self._through, user_place(frame)
+
+    def _place_outside(self, frame: Any) -> Place | None:
+        # The user's place outside the module call whose wrapper this frame is, looked for once a module call.
+        places = self.places
+        level = len(places) - 1
+        below = []
+        while True:
+            known = places[level]
+            if known is not None:
+                break
+            below.append(level)
+            frame, met = _outwards(frame.f_back)
+            if not met or level == 0:
+                known = (frame.f_code, frame.f_lasti) if frame is not None and not met else user_place(frame)
+                break
+            level -= 1
+        for level in below:
+            places[level] = known
+        return known
 
     # -- composites ---------------------------------------------------------------------------------------------
 
@@ -234,7 +279,7 @@ class RecordingMode(TorchFunctionMode):
         through = self._through
         opening = self._opening
         opening.append(func)
-        self._through = (*through, role.qualified_name)
+        self._through = (*self._origin(_frame(2))[0], role.qualified_name)
         _push(self)
         try:
             result = role.opened(*args, **kwargs)  # pyright: ignore[reportOptionalCall] - composites are opened
@@ -355,10 +400,11 @@ class RecordingMode(TorchFunctionMode):
         beside: tuple[Any, ...] = ()
         if leaves is not None:
             beside, is_inplace = _beside(role, args, leaves, writes)
+        through, user = self._origin(frame)
         call = Call(
-            first, role, held, named, self.module_calls, self._through,
+            first, role, held, named, self.module_calls, through,
             (_is_grad_enabled(), _is_inference(), _autocast() if _is_autocast() else (), _default_dtype()),
-            elapsed, (frame.f_code, frame.f_lasti), user_place(frame), self.thread, is_inplace,
+            elapsed, (frame.f_code, frame.f_lasti), user, self.thread, is_inplace,
             tuple([(path, spec) for path, _, spec in beside]),
         )  # fmt: skip
         if leaves is None:
@@ -486,6 +532,24 @@ class RecordingMode(TorchFunctionMode):
                 if role.name in ("numpy", "__array__"):
                     self._note_read(role, held, None, None, sys._getframe(2))
         return result
+
+
+_open_code = RecordingMode._open.__code__
+
+
+def _outwards(frame: Any) -> tuple[Any, bool]:
+    # The first frame outside torch and Lens, or the wrapper of the next module call (then True).
+    while frame is not None:
+        code = frame.f_code
+        kind = _file_kind(code.co_filename)
+        if kind is None:
+            kind = kind_of_file(code.co_filename)
+        if not kind:
+            return frame, False
+        if kind == LENS and code is _wrapper_code[0]:
+            return frame, True
+        frame = frame.f_back
+    return None, False
 
 
 def _copied(args: tuple[Any, ...], kwargs: dict[str, Any], writes: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 import torch
 
+from lens_trace._composites import COMPOSITE_FILES
 from lens_trace._records import CallSite
 
 Place: TypeAlias = "tuple[CodeType, int]"
@@ -21,21 +22,23 @@ Place: TypeAlias = "tuple[CodeType, int]"
 _TORCH = os.path.dirname(torch.__file__) + os.sep
 _HERE = os.path.dirname(__file__)
 _NEIGHBOURS = ("lens_trace", "lens_graph", "lens_viz", "lens_validate", "lens_torch", "lens_cli")
-_is_inside: dict[str, bool] = {}
+OUTSIDE, INSIDE, COMPOSITES, LENS, HANDOVER = range(5)
+_HANDOVER_FILE = str(torch.overrides.__file__)
+_kinds: dict[str, int] = {}
 wrapper_code: list[CodeType | None] = [None]
 """Code of the wrapper around module calls: where the walk meets it, the place outside is already known."""
 
 
 def user_place(frame: FrameType | None) -> Place | None:
     """Returns the first frame outside torch and Lens, going outwards from `frame`."""
-    known = _is_inside
+    known = _kinds
     while frame is not None:
         code = frame.f_code
         name = code.co_filename
-        inside = known.get(name)
-        if inside is None:
-            inside = belongs_to_torch_or_lens(name)
-        if not inside:
+        kind = known.get(name)
+        if kind is None:
+            kind = kind_of_file(name)
+        if not kind:
             return code, frame.f_lasti
         frame = frame.f_back
     return None
@@ -46,15 +49,28 @@ def caller(depth: int) -> FrameType | None:
     return sys._getframe(depth + 1)  # pyright: ignore[reportPrivateUsage] - the documented way to reach a frame
 
 
-def known_files() -> dict[str, bool]:
-    """Returns the table of files already told apart; True is inside torch or Lens."""
-    return _is_inside
+def known_files() -> dict[str, int]:
+    """Returns the table of files already told apart."""
+    return _kinds
 
 
-def belongs_to_torch_or_lens(file_name: str) -> bool:
-    """Tells whether a source file is torch's or Lens's own, and remembers it."""
-    inside = _is_inside[file_name] = _looks_inside(file_name)
-    return inside
+def kind_of_file(file_name: str) -> int:
+    """Tells whose source file this is, and remembers it.
+
+    Returns:
+        OUTSIDE (0), INSIDE (torch), COMPOSITES (the parts of torch whose functions are entered directly), HANDOVER
+        (`torch.overrides`) or LENS.
+    """
+    if file_name in COMPOSITE_FILES:
+        kind = COMPOSITES
+    elif file_name == _HANDOVER_FILE:
+        kind = HANDOVER
+    elif file_name.startswith(_HERE):
+        kind = LENS
+    else:
+        kind = INSIDE if _looks_inside(file_name) else OUTSIDE
+    _kinds[file_name] = kind
+    return kind
 
 
 def _looks_inside(file_name: str) -> bool:

@@ -1,9 +1,10 @@
 """Which process-wide switches does a trace turn, and who turns them back?
 
 The mode itself belongs to one thread.  A few things do not: `Module._call_impl` and the functions that PyTorch does not
-dispatch are wrapped, the fused attention path is switched off, compiled code runs eagerly, threads that the model
-starts are given a mode, the garbage collector pauses, the recursion limit grows.  Two traces at once must not restore each
-other's work, so all of this is counted under one lock: turned on by the first trace, off by the last.
+dispatch are wrapped, composites are entered without a round trip, the fused attention path is switched off, compiled
+code runs eagerly, threads that the model starts are given a mode, the garbage collector pauses, the recursion limit
+grows.  Two traces at once must not restore each other's work, so all of this is counted under one lock: turned on by
+the first trace, off by the last.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Any
 
 import torch
 
+from lens_trace._composites import enter_composites
 from lens_trace._functions import OPERATION, Role
 from lens_trace._intercept import RecordingMode
 from lens_trace._modules import active, wrapped_call
@@ -65,6 +67,7 @@ def _turn_on() -> None:
     steps: list[Callable[[], Callable[[], None]]] = [
         _switch_fastpath_off,
         _force_eager,
+        _enter_composites,
         _wrap_modules,
         _wrap_scripted,
         _wrap_undispatched,
@@ -104,6 +107,10 @@ def _force_eager() -> Callable[[], None]:
 
 def _do_nothing() -> None:
     return None
+
+
+def _enter_composites() -> Callable[[], None]:
+    return enter_composites(RecordingMode)
 
 
 def _wrap_modules() -> Callable[[], None]:
