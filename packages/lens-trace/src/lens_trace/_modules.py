@@ -62,23 +62,46 @@ def wrapped_call(original: Callable[..., Any]) -> Callable[..., Any]:
         if len(modes) > 1:
             return _layered(modes, original)(self, *args, **kwargs)
         mode = modes[0]
-        row = _enter(mode, self, args, kwargs)
+        # `_enter` and the usual way out are written out here: this runs at every module call.
+        recorder = mode.recorder
         outside = mode.module_calls
-        mode.module_calls = (*outside, row[0])
+        owners = recorder.memory.owners
+        rows = recorder.rows
+        inputs: list[int] = []
+        number = recorder.next_module_call()
+        first = len(rows)
+        row = [number, self, outside[-1] if outside else None, len(outside), inputs, [], self.training,
+               first, perf_counter_ns(), 0, 0]  # fmt: skip
+        for value in (*args, *kwargs.values()) if kwargs else args:
+            if type(value) is _Tensor and (owner := owners.get(id(value))) is not None and owner[0]() is value:
+                inputs.append(owner[1])
+            elif value is not None:
+                _note_inputs(recorder, inputs, value)
+        recorder.module_rows[number] = row
+        mode.module_calls = (*outside, number)
         places = mode.places
         places.append(None)
         try:
             result = original(self, *args, **kwargs)
-            if type(result) is not _Tensor or not _is_plain_exit(mode, row, result):
+            if (
+                type(result) is _Tensor
+                and (owner := owners.get(id(result))) is not None
+                and owner[1] >= first
+                and owner[0]() is result
+                and not recorder.memory.logs
+                and recorder.keeps_outputs_of is None
+            ):  # what nearly every module does: returns one tensor that it made, and nothing was written anywhere
+                row[_OUTPUTS].append(owner[1])
+            else:
                 with _quiet():
                     _leave(mode, row, self, args, kwargs, result)
             return result
         except BaseException as error:
-            note_failed_module(mode.recorder, error, mode.module_calls)
+            note_failed_module(recorder, error, mode.module_calls)
             raise
         finally:
             row[_END] = perf_counter_ns()
-            row[_LAST] = len(mode.recorder.rows)
+            row[_LAST] = len(rows)
             mode.module_calls = outside
             places.pop()
 
@@ -135,18 +158,6 @@ def _enter(mode: RecordingMode, module: torch.nn.Module, args: tuple[Any, ...], 
             _note_inputs(recorder, inputs, value)
     recorder.module_rows[number] = row
     return row
-
-
-def _is_plain_exit(mode: RecordingMode, row: list[Any], result: torch.Tensor) -> bool:
-    # What nearly every module does: returns one tensor that it made, and nothing was written anywhere.
-    recorder = mode.recorder
-    if recorder.memory.logs or recorder.keeps_outputs_of is not None:
-        return False
-    owner = recorder.memory.owners.get(id(result))
-    if owner is None or owner.operation < row[_FIRST] or owner.reference() is not result:
-        return False
-    row[_OUTPUTS].append(owner.operation)
-    return True
 
 
 def _note_inputs(recorder: Any, inputs: list[int], value: Any) -> None:
