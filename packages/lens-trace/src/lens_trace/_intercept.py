@@ -37,9 +37,9 @@ from lens_trace._recorder import ATOMS, Call, ReadRow, Recorder, Row, spec_of
 from lens_trace._rng import RngState, capture_state
 from lens_trace._sites import (
     COMPOSITES,
-    HANDOVER,
     INSIDE,
     LENS,
+    OUTSIDE,
     Place,
     kind_of_file,
     known_files,
@@ -229,49 +229,40 @@ class RecordingMode(TorchFunctionMode):
         """Returns the composites that led to a frame and the user's place, going outwards as far as needed.
 
         Composites are names (those that were opened) and code objects (those entered directly, turned into names
-        when the trace is frozen).  At the border of a module call the place found before is taken.
+        when the trace is frozen); they are looked for up to the border of the module call.  At a border beyond which
+        the user's place was found before, that one is taken.
         """
-        entered = ()
+        through, places, user = self._through, self.places, None
+        level = innermost = len(places)
+        entered: tuple[Any, ...] = ()
+        is_open = False
         while frame is not None:
             code = frame.f_code
             kind = _file_kind(code.co_filename)
             if kind is None:
                 kind = kind_of_file(code.co_filename)
             if kind != INSIDE:
-                if kind == COMPOSITES:
-                    if type(frame.f_globals) is dict:  # else an opened copy, whose name `_through` has already
-                        entered = (code, *entered)
-                elif kind == LENS:
-                    if code is _wrapper_code[0] and self.places:
-                        return (*self._through, *entered) if entered else self._through, self._place_outside(frame)
-                    if code is _open_code:
-                        break
-                elif kind == HANDOVER:
-                    if code is _handover_code:  # its caller was not entered: it handed itself over
-                        frame = frame.f_back
-                else:
+                if kind == OUTSIDE:
+                    user = (code, frame.f_lasti)
                     break
+                if kind == LENS:
+                    if code is _wrapper_code[0] and level:
+                        level -= 1
+                        user = places[level]
+                        if user is not None:
+                            break
+                    elif code is _open_code:  # `_through` has what lies outside
+                        is_open = True
+                elif kind == COMPOSITES:  # the globals of an opened copy, whose name `_through` has, are no plain dict
+                    if level == innermost and not is_open and type(frame.f_globals) is dict:
+                        entered = (code, *entered)
+                elif code is _handover_code:  # its caller was not entered: it handed itself over
+                    frame = frame.f_back
             frame = frame.f_back
-        return (*self._through, *entered) if entered else self._through, user_place(frame)
-
-    def _place_outside(self, frame: Any) -> Place | None:
-        # The user's place outside the module call whose wrapper this frame is, looked for once a module call.
-        places = self.places
-        level = len(places) - 1
-        below = []
-        while True:
-            known = places[level]
-            if known is not None:
-                break
-            below.append(level)
-            frame, met = _outwards(frame.f_back)
-            if not met or level == 0:
-                known = (frame.f_code, frame.f_lasti) if frame is not None and not met else user_place(frame)
-                break
-            level -= 1
-        for level in below:
-            places[level] = known
-        return known
+        while level < innermost:
+            places[level] = user
+            level += 1
+        return (*through, *entered) if entered else through, user
 
     # -- composites ---------------------------------------------------------------------------------------------
 
@@ -535,21 +526,6 @@ class RecordingMode(TorchFunctionMode):
 
 
 _open_code = RecordingMode._open.__code__
-
-
-def _outwards(frame: Any) -> tuple[Any, bool]:
-    # The first frame outside torch and Lens, or the wrapper of the next module call (then True).
-    while frame is not None:
-        code = frame.f_code
-        kind = _file_kind(code.co_filename)
-        if kind is None:
-            kind = kind_of_file(code.co_filename)
-        if not kind:
-            return frame, False
-        if kind == LENS and code is _wrapper_code[0]:
-            return frame, True
-        frame = frame.f_back
-    return None, False
 
 
 def _copied(args: tuple[Any, ...], kwargs: dict[str, Any], writes: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
