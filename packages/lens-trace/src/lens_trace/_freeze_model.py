@@ -7,6 +7,7 @@ noted when the pass ends; the records are made from them when somebody asks.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -14,12 +15,14 @@ import torch
 from lens_trace import _records as records
 from lens_trace._recorder import ModuleRow, Recorder
 
+_MODULE = ModuleRow._fields.index("module")
+
 
 class Facts(NamedTuple):
     """What is noted when the pass ends; holds no tensor and no module."""
 
-    modules: list[tuple[type, bool, list[int], list[int], list[int], list[str]]]
-    module_rows: list[tuple[ModuleRow, int]]
+    modules: list[tuple[type, bool, Sequence[int], Sequence[int], Sequence[int], list[str]]]
+    module_rows: list[tuple[list[Any], int]]
     parameters: list[tuple[Any, ...]]
     parameter_addresses: list[list[str]]
     buffers: list[tuple[Any, ...]]
@@ -30,39 +33,40 @@ class Facts(NamedTuple):
 def note_facts(recorder: Recorder) -> Facts:
     """Returns what the records of modules, parameters and buffers need."""
     state = recorder.state
-    rows = [ModuleRow._make(recorder.module_rows[key]) for key in sorted(recorder.module_rows)]
+    module_rows = recorder.module_rows
+    rows = [module_rows[key] for key in sorted(module_rows)]
     modules = list(state.modules)
     index_of = {id(module): i for i, module in enumerate(modules)}
     addresses = [state.addresses[id(module)] for module in modules]
     unnamed: dict[str, int] = {}
     for row in rows:
-        if id(row.module) not in index_of:  # made during the pass
-            name = type(row.module).__name__
+        module = row[_MODULE]
+        if id(module) not in index_of:  # made during the pass
+            name = type(module).__name__
             count = unnamed[name] = unnamed.get(name, 0) + 1
-            index_of[id(row.module)] = len(modules)
-            modules.append(row.module)
-            addresses.append(
-                state.addresses.get(id(row.module)) or [f"<{name}>" if count == 1 else f"<{name}:{count}>"]
-            )
+            index_of[id(module)] = len(modules)
+            modules.append(module)
+            addresses.append(state.addresses.get(id(module)) or [f"<{name}>" if count == 1 else f"<{name}:{count}>"])
     parameter_of, buffer_of = state.parameter_of, state.buffer_of
     noted = [
         (
             type(module),
             module.training,
-            [parameter_of[id(p)] for p in module._parameters.values() if id(p) in parameter_of],
-            [buffer_of[id(b)][1] for b in module._buffers.values() if id(b) in buffer_of],
-            [
-                index_of[id(_inside(c))]
-                for c in module._modules.values()
-                if c is not None and id(_inside(c)) in index_of
-            ],
+            [parameter_of[id(p)] for p in own.values() if id(p) in parameter_of] if (own := module._parameters) else (),
+            [buffer_of[id(b)][1] for b in own.values() if id(b) in buffer_of] if (own := module._buffers) else (),
+            [index_of[id(_inside(c))] for c in own.values() if c is not None and id(_inside(c)) in index_of]
+            if (own := module._modules)
+            else (),
             addresses[i],
         )
         for i, module in enumerate(modules)
     ]
-    module_rows = [(row._replace(module=None), index_of[id(row.module)]) for row in rows]  # the model may go now
+    called: list[tuple[list[Any], int]] = []
+    for row in rows:
+        called.append((row, index_of[id(row[_MODULE])]))
+        row[_MODULE] = None  # the model may go now
     return Facts(
-        noted, module_rows, [_facts_of(p) for p in recorder.live_parameters], state.parameter_addresses,
+        noted, called, [_facts_of(p) for p in recorder.live_parameters], state.parameter_addresses,
         [_facts_of(b) for b in state.buffers], state.buffer_addresses, state.buffer_is_persistent,
     )  # fmt: skip
 
@@ -85,7 +89,8 @@ def _module_calls(facts: Facts) -> tuple[records.ModuleCall, ...]:
     passes: dict[int, int] = {}
     chosen: dict[int, str] = {}
     calls: list[records.ModuleCall] = []
-    for row, index in facts.module_rows:
+    for noted, index in facts.module_rows:
+        row = ModuleRow._make(noted)
         passes[index] = passes.get(index, 0) + 1
         outer = chosen.get(row.parent, "") if row.parent is not None else ""
         address = chosen[row.id] = _address_under(outer, facts.modules[index][5])
