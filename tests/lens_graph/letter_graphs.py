@@ -16,7 +16,9 @@ from itertools import combinations
 
 from lens_graph._loops import LoopNode, find_layers
 
-WORD = re.compile(r"(?:(?P<name>\w+)=)?(?P<source>~)?(?P<letter>[\w.]+)(?P<parameters>!)?(?:\((?P<parents>[^)]*)\))?(?:@(?P<site>\w+))?")
+WORD = re.compile(
+    r"(?:(?P<name>\w+)=)?(?P<source>~)?(?P<letter>[\w.]+)(?P<parameters>!)?(?:\((?P<parents>[^)]*)\))?(?:@(?P<site>\w+))?"
+)
 
 
 def parse(text: str) -> list[LoopNode]:
@@ -149,8 +151,10 @@ def _repeated(nodes: Sequence[LoopNode], alone: set[int]) -> Iterable[tuple[int,
     for _, period, interval, first, _ in sorted(found, key=lambda item: (item[0], item[1], item[4])):
         if all(
             not set(interval) & set(other)
-            or (len({(other.index(index) - other_first) // other_period for index in interval if index in other}) == 1
-            and set(interval) <= set(other))
+            or (
+                len({(other.index(index) - other_first) // other_period for index in interval if index in other}) == 1
+                and set(interval) <= set(other)
+            )
             for other, other_period, other_first in taken
         ):
             taken.append((interval, period, first))
@@ -170,8 +174,7 @@ def _loops_in(nodes: Sequence[LoopNode], block: list[int]) -> list[tuple[list[in
     loops = [
         (start, end, period)
         for start, end, period in steady
-        if period > 1
-        and not any(s <= start and end <= e and p < period and period % p == 0 for s, e, p in steady)
+        if period > 1 and not any(s <= start and end <= e and p < period and period % p == 0 for s, e, p in steady)
     ]
     for start, end, period in steady:
         if period == 1:
@@ -199,7 +202,9 @@ def _is_steady(nodes: Sequence[LoopNode], interval: list[int], period: int) -> b
 
 def _longest(intervals: list[tuple[int, int]]) -> list[tuple[int, int]]:
     return [
-        one for one in intervals if not any(other != one and other[0] <= one[0] and one[1] <= other[1] for other in intervals)
+        one
+        for one in intervals
+        if not any(other != one and other[0] <= one[0] and one[1] <= other[1] for other in intervals)
     ]
 
 

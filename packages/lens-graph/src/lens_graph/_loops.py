@@ -2,7 +2,7 @@
 
 Terms.  Two operations are *alike* when they could be one step of a loop; here that is an equal `signature`, a plain
 number (what goes into it is decided in `_signatures`).  A *layer* is a class of alike operations; its members, in
-execution order, are its *passes*.  Inputs, outputs, buffers and constants are alike to nothing, so each is a layer alone.
+execution order, are its *passes*.  Inputs, outputs, buffers and constants are alike to nothing: each is a layer alone.
 
 Idea.  Layers are the classes of the smallest equivalence that obeys three rules.
 
@@ -23,8 +23,8 @@ Figure 3B, all without parameters, `c r m` for cosine, ReLU and multiplication:
     input   c:1 r:1 m:1 | c:2 r:2 m:2   tan   c r m   output       `tan` parts the third block from the first two
 
 It ends because every step unites two classes.  Rules 1 and 2 are one unification over neighbour tables
-(`_loops_growth`, O(edges log edges)); rule 3 finds the runs of the word of signatures (`_loops_runs`), cuts them to where the
-edges repeat too (`_loops_steady`) and takes the largest joined ones (`_loops_repetition`), O(n log^2 n).
+(`_loops_growth`, O(edges log edges)).  Rule 3 finds the runs of the word of signatures (`_loops_runs`), cuts them to
+where the edges repeat too (`_loops_steady`) and takes the largest joined ones (`_loops_repetition`): O(n log^2 n).
 Nothing depends on the order of dictionaries nor on which numbers stand for signatures, arguments or places.
 
 Source: Figure 3, "Handling of recurrent operations" and the fifth step of "Post-processing".  The paper grows blocks

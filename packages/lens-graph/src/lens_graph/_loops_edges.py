@@ -6,7 +6,8 @@ A member's edges, nearest first, are its *reach*.  Edges from outside the sequen
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +32,7 @@ class SequenceEdges:
         """How far back the parents of each member are, nearest first."""
         self.arguments = 1 + max((argument for reach in reaches for _, argument in reach), default=0)
         self.reaches = [[back * self.arguments + argument for back, argument in reach] for reach in reaches]
+        """The edges of each member as numbers in the same order."""
         self.columns = np.full((min(WIDTH, max(map(len, reaches), default=0)), len(reaches)), NEVER, dtype=np.int64)
         self.is_wide = np.zeros(len(reaches), dtype=bool)
         for member, reach in enumerate(self.reaches):
@@ -48,15 +50,15 @@ class SequenceEdges:
             nearest[differs] = np.minimum(left[differs], right[differs]) // self.arguments
             is_equal &= ~differs
         for pair in np.flatnonzero(is_equal & (self.is_wide[one] | self.is_wide[other])).tolist():
-            only_one = set(self.reaches[one[pair]]) ^ set(self.reaches[other[pair]])
+            only_one = set(self.reaches[int(one[pair])]) ^ set(self.reaches[int(other[pair])])
             nearest[pair] = min(only_one) // self.arguments if only_one else NEVER
         return nearest
 
     def first_copy(self, start: int, end: int, period: int) -> int | None:
-        """Where the first of two whole copies begins that is connected and has an edge to the second; None if nowhere."""
+        """Where a whole copy begins that is connected and has an edge to a second whole copy; None if nowhere."""
         starts: Iterable[int] = range(start, min(start + period, end - 2 * period + 1))
         if period > SMALL:
-            starts = self._likely_starts(start, end, period)
+            starts = chain((start,), islice(self._likely_starts(start, end, period), SMALL))
         for first in starts:
             if self._leads_on(first, period) and self._is_connected(first, period):
                 return first
@@ -87,8 +89,8 @@ class SequenceEdges:
                     classes -= 1
         return classes == 1
 
-    def _likely_starts(self, start: int, end: int, period: int) -> list[int]:
-        """The first few starts at which enough edges lie inside a copy and one crosses to the next."""
+    def _likely_starts(self, start: int, end: int, period: int) -> Iterator[int]:
+        """The starts at which enough edges lie inside a copy and one crosses to the next."""
         inside = [0] * (period + 1)
         across = [0] * (period + 1)
         last = min(start + period - 1, end - 2 * period)
@@ -106,14 +108,12 @@ class SequenceEdges:
                     if low <= high:
                         counts[low - start] += 1
                         counts[high - start + 1] -= 1
-        likely: list[int] = []
         inside_now = across_now = 0
         for offset in range(last - start + 1):
             inside_now += inside[offset]
             across_now += across[offset]
             if inside_now >= period - 1 and across_now > 0:
-                likely.append(start + offset)
-        return likely[:SMALL]
+                yield start + offset
 
 
 def list_edges(nodes: Sequence[LoopNode], sequence: Sequence[int]) -> SequenceEdges:

@@ -1,7 +1,7 @@
 """Which operations without parameters repeat as a block, and so form a loop?
 
-Terms.  The *sequence* is what rule 3 looks at: operations without parameters that rules 1 and 2 left alone, in execution
-order, inputs, buffers and constants skipped; any other operation breaks it.  An interval of it is *steady* at
+Terms.  The *sequence* is what rule 3 looks at: operations without parameters that rules 1 and 2 left alone, in
+execution order, inputs, buffers and constants skipped; any other operation breaks it.  An interval of it is *steady* at
 period p when each member is alike to the one p later and the edges among its members are the same p later (see
 `_loops_steady`).  Operands from outside are free.  A *loop* of period p is a longest steady interval that holds two
 consecutive copies of p members, the first connected and with an edge to the second; what surrounds such copies may be
@@ -31,15 +31,12 @@ copies be joined and single operations be real loops keeps feed-forward models f
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 
 from lens_graph._loops_edges import SequenceEdges, list_edges
 from lens_graph._loops_node import LoopNode
 from lens_graph._loops_runs import find_runs
 from lens_graph._loops_steady import Interval, find_steady_intervals
-
-Loop = tuple[int, int, int, int]
-"""Start, end, period, and where the first whole copy begins."""
 
 
 def find_repetitions(nodes: Sequence[LoopNode], are_alone: Sequence[bool]) -> Iterator[tuple[int, int]]:
@@ -53,12 +50,8 @@ def find_repetitions(nodes: Sequence[LoopNode], are_alone: Sequence[bool]) -> It
     steady = find_steady_intervals(edges, runs)
     blocks = [interval for interval in steady if interval[2] > 1]
     singles = [interval for interval in steady if interval[2] == 1]
-    loops: list[Loop] = []
-    for start, end, period in {*blocks, *_find_real_loops(nodes, sequence, edges, singles)}:
-        copy = edges.first_copy(start, end, period)
-        if copy is not None:
-            loops.append((start, end, period, copy))
-    for start, end, period, _ in _choose(loops, len(sequence)):
+    candidates = {*blocks, *_find_real_loops(nodes, sequence, singles)}
+    for start, end, period in _choose(candidates, edges):
         for place in range(start, end - period):
             yield sequence[place], sequence[place + period]
 
@@ -90,7 +83,7 @@ def _line_up(nodes: Sequence[LoopNode], are_alone: Sequence[bool]) -> list[int]:
 
 
 def _find_real_loops(
-    nodes: Sequence[LoopNode], sequence: Sequence[int], edges: SequenceEdges, singles: Sequence[Interval]
+    nodes: Sequence[LoopNode], sequence: Sequence[int], singles: Sequence[Interval]
 ) -> Iterator[Interval]:
     """Runs of the place in the code and the operands from outside, in intervals steady at period 1."""
     letters = _Letters()
@@ -115,18 +108,19 @@ def _find_real_loops(
         yield places[start], places[start] + end - start, period
 
 
-def _choose(loops: list[Loop], count: int) -> Iterator[Loop]:
-    """The loops that stand: most operations first, then smaller period, then earlier."""
-    owners: list[Loop | None] = [None] * count
-    for loop in sorted(loops, key=lambda loop: (loop[0] - loop[1], loop[2], loop[0])):
-        start, end, _, _ = loop
+def _choose(candidates: Iterable[Interval], edges: SequenceEdges) -> Iterator[Interval]:
+    """The candidates that are loops and stand: most operations first, then smaller period, then earlier."""
+    owners: list[tuple[int, int] | None] = [None] * len(edges.backs)
+    for start, end, period in sorted(candidates, key=lambda loop: (loop[0] - loop[1], loop[2], loop[0])):
         owner = owners[start]
         # No taken loop is smaller, so one that meets this interval meets one of its ends.
         if owner is not owners[end - 1]:
             continue
         if owner is not None:
-            _, _, period, first = owner
-            if (start - first) // period != (end - 1 - first) // period:
+            first, size = owner
+            if (start - first) // size != (end - 1 - first) // size:
                 continue
-        owners[start:end] = [loop] * (end - start)
-        yield loop
+        first_copy = edges.first_copy(start, end, period)
+        if first_copy is not None:
+            owners[start:end] = [(first_copy, period)] * (end - start)
+            yield start, end, period
