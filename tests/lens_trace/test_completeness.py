@@ -12,7 +12,8 @@ import pytest
 import torch
 
 import lens_trace
-from lens_trace._functions import COMPOSITE, ESCAPE, METADATA, OPERATION, PLAIN, READ, role_of
+from lens_trace._functions import role_of
+from lens_trace._role import COMPOSITE, ESCAPE, METADATA, OPERATION, PLAIN, READ
 
 REASONS = {
     METADATA: "answers a question about a tensor: no tensor comes out of it",

@@ -24,7 +24,8 @@ import torch.functional
 import torch.nn.functional
 from torch.overrides import has_torch_function, has_torch_function_unary, has_torch_function_variadic
 
-from lens_trace._functions import COMPOSITE, role_of
+from lens_trace._functions import role_of
+from lens_trace._role import COMPOSITE
 
 _MODULES: tuple[types.ModuleType, ...] = (torch.nn.functional, torch.functional)
 COMPOSITE_FILES = frozenset(str(module.__file__) for module in _MODULES)

@@ -17,9 +17,9 @@ import torch
 from lens_trace import _records as records
 from lens_trace._aliases import Owner, Seen, Written
 from lens_trace._composites import composite_name
-from lens_trace._functions import Role
 from lens_trace._leaves import children
 from lens_trace._recorder import ArrayTemplate, Call, ReadRow, Recorder, Row, SequenceTemplate
+from lens_trace._role import Role
 from lens_trace._sites import SiteTable
 
 _SCALARS = (int, float, bool, str, type(None))

@@ -20,21 +20,11 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from lens_trace._aliases import Owner
-from lens_trace._functions import (
-    COMPOSITE,
-    ESCAPE,
-    METADATA,
-    OPERATION,
-    PLAIN,
-    READ,
-    Role,
-    known_roles,
-    role_of,
-    written_arguments,
-)
+from lens_trace._functions import known_roles, role_of
 from lens_trace._notes import note_failed_call
 from lens_trace._recorder import ATOMS, Call, ReadRow, Recorder, Row, spec_of
 from lens_trace._rng import RngState, capture_state
+from lens_trace._role import COMPOSITE, ESCAPE, METADATA, OPERATION, PLAIN, READ, Role
 from lens_trace._sites import (
     COMPOSITES,
     INSIDE,
@@ -48,6 +38,7 @@ from lens_trace._sites import (
 from lens_trace._sites import (
     wrapper_code as _wrapper_code,
 )
+from lens_trace._writes import written_arguments
 
 _Tensor = torch.Tensor
 _TensorBase = torch._C.TensorBase

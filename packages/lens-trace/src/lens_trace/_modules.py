@@ -23,11 +23,11 @@ from typing import Any
 import torch
 
 from lens_trace._aliases import Owner, Seen
-from lens_trace._functions import OPERATION, Role
 from lens_trace._intercept import RecordingMode
 from lens_trace._leaves import plain_leaves
 from lens_trace._notes import note_failed_module
 from lens_trace._recorder import ModuleRow
+from lens_trace._role import OPERATION, Role
 from lens_trace._sites import wrapper_code
 
 _MODULE, _INPUTS, _OUTPUTS, _FIRST, _END, _LAST = (ModuleRow._fields.index(name) for name in

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 if TYPE_CHECKING:
-    from lens_trace._functions import Role
     from lens_trace._recorder import Recorder
+    from lens_trace._role import Role
 
 _LONGEST = 60
 

@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 import torch
 
 from lens_trace._aliases import Memory, Owner, Reference, Seen, Written, geometry_of
-from lens_trace._functions import Role
 from lens_trace._keep import OnlyIds, OutputsOf, everything, nothing
 from lens_trace._rng import RngState
+from lens_trace._role import Role
 from lens_trace._sites import Place
 from lens_trace._state import ModelState
 from lens_trace._tensors import Saver

@@ -23,9 +23,9 @@ from typing import Any
 import torch
 
 from lens_trace._composites import enter_composites
-from lens_trace._functions import OPERATION, Role
 from lens_trace._intercept import RecordingMode
 from lens_trace._modules import active, wrapped_call
+from lens_trace._role import OPERATION, Role
 
 _lock = threading.RLock()
 _count = 0
