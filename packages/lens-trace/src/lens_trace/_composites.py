@@ -14,6 +14,7 @@ objects are noted; `composite_name` finds out afterwards under which name the fu
 from __future__ import annotations
 
 import dis
+import functools
 import sys
 import types
 from collections.abc import Callable
@@ -64,6 +65,7 @@ def composite_name(code: types.CodeType) -> str | None:
     return _names[code]
 
 
+@functools.cache  # made once: scripting knows them by identity
 def _answers(mode_type: type) -> dict[str, Callable[..., bool]]:
     # Without any mode an ordinary tensor means No as well, so an empty stack needs no question either.
     def unary(value: Any) -> bool:
@@ -91,11 +93,24 @@ def _answers(mode_type: type) -> dict[str, Callable[..., bool]]:
             return False
         return has_torch_function(values)
 
-    return {
+    answers: dict[str, Callable[..., bool]] = {
         "has_torch_function": several,
         "has_torch_function_unary": unary,
         "has_torch_function_variadic": variadic,
     }
+    for answer in answers.values():
+        _tell_compiler(answer)
+    return answers
+
+
+def _tell_compiler(answer: Callable[..., bool]) -> None:
+    # `torch.jit.script` takes the three questions for a builtin; a model may script one of its parts in its forward.
+    builtins = sys.modules.get("torch.jit._builtins")
+    known: list[tuple[Any, str]] = getattr(builtins, "_builtin_ops", [])
+    known.append((answer, "aten::has_torch_function"))
+    table: dict[int, str] | None = getattr(builtins, "_builtin_table", None)
+    if table is not None:
+        table[id(answer)] = "aten::has_torch_function"
 
 
 def _find_name(code: types.CodeType) -> str | None:
