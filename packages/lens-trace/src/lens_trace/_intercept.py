@@ -128,7 +128,7 @@ class RecordingMode(TorchFunctionMode):
         """Runs and records a function that writes nothing and draws nothing: what nearly every call is.
 
         The same as `_run` followed by `_record` and `_own`, written out in one piece: calls between Python functions
-        would cost as much again.
+        would cost as much again, and so an `Owner` is read by position.
         """
         recorder = self.recorder
         owners, first_owner, logs, holds, rows = self._tables
@@ -139,9 +139,9 @@ class RecordingMode(TorchFunctionMode):
                 owner = owners.get(id(value))
                 if (
                     owner is None
-                    or owner.reference() is not value
-                    or owner.is_stray
-                    or (logs and owner.storage in logs)
+                    or owner[0]() is not value
+                    or owner[7]  # known by its memory only
+                    or (logs and owner[3] in logs)
                     or recorder.has_escaped
                 ):
                     owner = recorder.reference(value)
@@ -206,8 +206,8 @@ class RecordingMode(TorchFunctionMode):
             seen = 0 if log is None else len(log)
             previous = owners.get(id(result))
             parameter = buffer = None
-            if previous is not None and previous.reference() is result:
-                parameter, buffer = previous.parameter, previous.buffer
+            if previous is not None and previous[0]() is result:
+                parameter, buffer = previous[5], previous[6]
             owners[id(result)] = _new(Owner, (_weak(result), operation, None, key, seen, parameter, buffer, False))
             if recorder.keeps_all:
                 recorder.saver.save(operation, result, key, seen)
