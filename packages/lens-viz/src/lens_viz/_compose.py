@@ -160,11 +160,13 @@ def _stubs(scene: Scene, focus: Focus, grouping: Grouping, repeats: Repeats) -> 
     for images in repeats.levels:
         place.update({index: place.get(image.operation) for index, image in images.items() if image.block})
     ends: dict[tuple[bool, tuple[int, ...]], list[int]] = {}
-    for index in focus.sources:
-        children = _touched(
-            place, (c for c in focus.inside for p in scene.operations[c].parents if p.operation == index)
-        )
-        ends.setdefault((True, children), []).append(index)
+    readers: dict[int, list[int]] = {index: [] for index in focus.sources}
+    for child in focus.inside if readers else ():
+        for parent in scene.operations[child].parents:
+            if parent.operation in readers:
+                readers[parent.operation].append(child)
+    for index, children in readers.items():
+        ends.setdefault((True, _touched(place, children)), []).append(index)
     for index in focus.targets:
         parents = _touched(place, (parent.operation for parent in scene.operations[index].parents))
         ends.setdefault((False, parents), []).append(index)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lens_viz._drawing import Box, Drawing, Edge, Node
+from lens_viz._drawing import Box, Drawing, Edge, Legend, Node
 from lens_viz._engine import attributes, label
 from lens_viz._errors import UnsafeLinkError
 from lens_viz._theme import NodeStyle, Theme
@@ -116,17 +116,10 @@ def _box_attributes(box: Box, depth: int, theme: Theme) -> dict[str, str]:
 
 def _node_attributes(node: Node, theme: Theme, drawing: Drawing) -> dict[str, str | None]:
     look = _look(node, theme, drawing)
-    styles = ["filled"]
-    if node.outline == "collapsed":
-        styles.append("rounded")
-    if node.is_dashed:
-        styles.append("dashed")
-    if node.role == "stub":
-        styles.append("dotted")
     return {
         "label": label(node.lines),
         "shape": "ellipse" if node.outline == "ellipse" else "box",
-        "style": ",".join(styles),
+        "style": _style(node),
         "fillcolor": look.fill,
         "color": look.stroke,
         "fontcolor": look.text,
@@ -135,6 +128,17 @@ def _node_attributes(node: Node, theme: Theme, drawing: Drawing) -> dict[str, st
         "tooltip": label([node.tooltip]) if node.tooltip else "",
         "URL": _safe_link(node.link),
     }
+
+
+def _style(part: Node | Legend) -> str:
+    styles = ["filled"]
+    if part.outline == "collapsed":
+        styles.append("rounded")
+    if part.is_dashed:
+        styles.append("dashed")
+    if part.role == "stub":
+        styles.append("dotted")
+    return ",".join(styles)
 
 
 def _look(node: Node, theme: Theme, drawing: Drawing) -> NodeStyle:
@@ -206,11 +210,7 @@ def _legend(drawing: Drawing, theme: Theme) -> Iterator[str]:
         node = {
             "label": label([entry.text]),
             "shape": "ellipse" if entry.outline == "ellipse" else "box",
-            "style": ",".join(
-                ["filled"]
-                + (["rounded"] if entry.outline == "collapsed" else [])
-                + (["dashed"] if entry.is_dashed else [])
-            ),
+            "style": _style(entry),
             "fillcolor": look.fill,
             "color": look.stroke,
             "fontcolor": look.text,
