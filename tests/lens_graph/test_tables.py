@@ -86,6 +86,15 @@ def test_layers_table_sums_over_passes_and_leaves_out_what_differs() -> None:
     assert row["parent_layers"] == ["input_1_1", "tanh_1_3"] and row["child_layers"] == ["tanh_1_3"]
 
 
+def test_shape_that_differs_between_passes_is_null_in_the_layers_table() -> None:
+    script = Script()
+    x = script.input()
+    for length in (4, 5):
+        script.call("linear", x, parameters=["w"], shape=(length, 3))
+    shapes = build_history(script.finish()).tables.layers["tensor_shape"].to_list()
+    assert shapes == [[2, 3], None]
+
+
 def test_edges_tell_positions_and_names() -> None:
     edges = build_history(branching()).tables.edges
     cat = edges.filter(child="cat_1_11")

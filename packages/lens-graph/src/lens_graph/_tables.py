@@ -134,14 +134,18 @@ def _series(column: Column, values: Iterable[Any]) -> pl.Series:
             return pl.Series(column.name, list(values), dtype=kind)
 
 
-def _lists(values: list[Sequence[Any]], make_flat: Callable[[list[Any]], pl.Series]) -> pl.Series:
+def _lists(values: list[Sequence[Any] | None], make_flat: Callable[[list[Any]], pl.Series]) -> pl.Series:
     """A column of lists, cut from one flat column: polars takes 20 times as long to read the lists one by one."""
-    flat = make_flat([item for items in values for item in items])
-    places = [place for place, items in enumerate(values) for _ in items]
+    flat = make_flat([item for items in values for item in items or ()])
+    places = [place for place, items in enumerate(values) for _ in items or ()]
     groups = pl.DataFrame({"place": pl.Series(places, dtype=pl.Int64()), "items": flat})
     lists = groups.group_by("place", maintain_order=True).agg(pl.col("items"))
     every = pl.DataFrame({"place": pl.Series(range(len(values)), dtype=pl.Int64())})
-    return every.join(lists, on="place", how="left", maintain_order="left")["items"].fill_null([])
+    column = every.join(lists, on="place", how="left", maintain_order="left")["items"].fill_null([])
+    if None not in values:
+        return column
+    is_known = pl.Series([items is not None for items in values], dtype=pl.Boolean())
+    return pl.select(pl.when(is_known).then(column)).to_series()
 
 
 def _flat_texts(items: list[Any]) -> pl.Series:
