@@ -204,7 +204,7 @@ def _mapping(kind: str, parts: dict[str, Any]) -> Any:
     made: Any = _type_named(kind)
     try:
         is_data = made is not None and dataclasses.is_dataclass(made)
-        is_mapping = made is not None and issubclass(made, Mapping)
+        is_mapping = made is not None and issubclass(cast("type", made), Mapping)
         if is_data or is_mapping:
             maker = cast("Callable[..., Any]", made)
             return maker(**parts) if is_data else maker(parts)

@@ -123,7 +123,7 @@ def _replayed(call: Call, outcome: Outcome, index: int, values: Values) -> tuple
         return "unverified", str(error)
     except WrongValue as error:
         return "failed", str(error)
-    if call.name in UNINITIALISED or (operation.function is not None and operation.function.name in UNINITIALISED):
+    if _is_uninitialised(call, replayed):
         if saved.shape != replayed.shape or saved.dtype != replayed.dtype:
             return (
                 "failed",
@@ -136,6 +136,14 @@ def _replayed(call: Call, outcome: Outcome, index: int, values: Values) -> tuple
     if outcome.undeclared:
         return "failed", f"it wrote argument {_shown(outcome.undeclared[0])}, which the record does not say"
     return "passed", ""
+
+
+def _is_uninitialised(call: Call, replayed: Tensor) -> bool:
+    assert call.first.function is not None
+    if call.name not in UNINITIALISED and call.first.function.name not in UNINITIALISED:
+        return False
+    before = next(iter(call.tensors.values()), None)  # `resize_` to fewer elements keeps what was there
+    return not (call.name.startswith("resize") and before is not None and replayed.numel() <= before.numel())
 
 
 def _spec_difference(operation: Operation, replayed: Tensor) -> str | None:
@@ -192,7 +200,7 @@ def _writes(call: Call, outcome: Outcome, values: Values) -> tuple[str, str] | N
 
 def _edges(call: Call, outcome: Outcome, values: Values, noise: Noise) -> Iterator[EdgeReport]:
     for path, reference in call.leaves:
-        contributors = values.contributors(reference)
+        contributors = values.contributors(path, reference)
         if isinstance(reference, TensorRef):
             yield _edge(call, outcome, noise, path, reference.operation, contributors, 0)
         for number, overlay in enumerate(reference.overlays, 1):
@@ -230,7 +238,7 @@ def _show_that_it_matters(
     trial = _Trial(call, outcome, path, mask)
     if trial.any_changes(like_draws(value, noise, bound=bound)):
         return "passed", ""
-    case = Case(call.name, path, args, kwargs, call.tensors, (*outcome.outputs, *outcome.written), trial.is_unchanged)
+    case = Case(call.name, path, args, kwargs, call.tensors, (*outcome.outputs, *outcome.written), trial.is_unchanged, is_part=mask is not None)
     reason = find_exemption(case)
     if reason is not None:
         return "exempt", reason
@@ -301,7 +309,7 @@ class _Trial:
         if self._mask is not None:
             replacement = torch.where(self._mask, replacement, value.detach())
         after = run(self._call, {self._path: replacement})
-        if self._call.name in UNINITIALISED:
+        if _is_uninitialised(self._call, self._before[0]):
             return [t.shape for t in after.outputs] != [t.shape for t in self._before[: len(after.outputs)]]
         exact = all(t.device.type == "cpu" for t in self._before)
         return any(

@@ -36,6 +36,7 @@ class Case:
         tensors: All tensor arguments by path.
         outputs: What the call returned.
         unchanged: Whether the call gives the same when the argument is replaced by this.
+        is_part: Whether only the part that one writer of the argument wrote is replaced.
     """
 
     def __init__(
@@ -47,6 +48,8 @@ class Case:
         tensors: dict[Path, Tensor],
         outputs: Sequence[Tensor],
         unchanged: Callable[[Tensor], bool],
+        *,
+        is_part: bool = False,
     ) -> None:
         self.name = name
         self.path = path
@@ -56,6 +59,7 @@ class Case:
         self.tensors = tensors
         self.outputs = outputs
         self.unchanged = unchanged
+        self.is_part = is_part
 
     def given(self, position: int, name: str, default: Any = None) -> Any:
         """Returns an argument by position or name."""
@@ -124,14 +128,18 @@ def _nothing_to_read(case: Case) -> bool:
 
 
 def _nothing_to_show(case: Case) -> bool:
-    return (
-        bool(case.outputs) and all(output.numel() == 0 for output in case.outputs) and case.name not in _BY_VALUE_SHAPED
-    )
+    if case.name in _SHAPED_BY_VALUES or (case.name in _SUBSCRIPTED and case.path[0] != 0):
+        return False
+    return bool(case.outputs) and all(output.numel() == 0 for output in case.outputs)
 
 
-_BY_VALUE_SHAPED = frozenset(
-    {"nonzero", "masked_select", "unique", "argwhere", "getitem", "where", "repeat_interleave"}
-)
+_SUBSCRIPTED = frozenset({"getitem", "index", "masked_select", "repeat_interleave", "where"})
+_SHAPED_BY_VALUES = frozenset({"nonzero", "unique", "argwhere", "unique_consecutive"})
+
+
+def _is_not_taken(case: Case) -> bool:
+    # The part of the argument that this parent wrote is not among the elements that the function takes.
+    return case.is_part and case.poison_is_unread()
 
 
 def _only_shape_is_read(case: Case) -> bool:
@@ -392,6 +400,11 @@ conv_transpose1d conv_transpose2d conv_transpose3d einsum bilinear tensordot kro
 multi_dot chain_matmul conv_tbc cosine_similarity scaled_dot_product_attention deform_conv2d prelu _grouped_mm"""
 
 
+_TAKERS = """getitem setitem select narrow split split_with_sizes chunk unbind tensor_split index_select index gather take
+take_along_dim masked_select diagonal unfold as_strided view expand slice_scatter index_put scatter copy fill zero
+masked_fill tril triu diag slice identity data set_data cat stack where"""
+
+
 def _named(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
@@ -403,6 +416,7 @@ EXEMPTIONS: tuple[Exemption, ...] = (
     Exemption(frozenset(), "trusted arguments", CRASHES, _may_crash),
     Exemption(frozenset(), "any", "the argument has no elements", _nothing_to_read),
     Exemption(frozenset(), "any", "the result has no elements", _nothing_to_show),
+    Exemption(_named(_TAKERS), "part of input", "the part that it wrote is not taken", _is_not_taken),
     Exemption(_named("empty_like new_empty new_empty_strided"), "input", "only its shape is read", _is_uninitialised),
     Exemption(_named(_SHAPED), "input or other", "only its shape and dtype are read", _only_shape_is_read),
     Exemption(_named(_WRITERS), "input", "fully overwritten", _is_written_over),

@@ -52,11 +52,9 @@ def forgotten_writes(recording: Recording, known: Mapping[OperationId, Operation
                 continue
             noticed = {overlay.operation for overlay in reference.overlays}
             for writer in writers[source.output.storage]:
-                if (
-                    source.id < writer < operation.id
-                    and writer not in noticed
-                    and _reaches(recording, writer, reference)
-                ):
+                if not source.id < writer < operation.id or known[writer].call_id == operation.call_id:
+                    continue
+                if writer not in noticed and _reaches(recording, writer, reference):
                     wrong.setdefault(
                         operation.id, f"operation {writer} wrote into argument {path[0]} before; this edge is missing"
                     )

@@ -20,34 +20,31 @@ from torch import Tensor
 
 Draw: TypeAlias = Callable[[], Tensor]
 
-_POOL = 1 << 16
+_PERIOD = 65_521  # a prime: rows and planes of a tensor do not repeat each other
 _torch: Any = torch  # the stubs of some functions are incomplete
 
 
 class Noise:
-    """Numbers spread evenly over [-1, 1), made once and read at changing offsets."""
+    """Numbers spread evenly over [-1, 1), made once and read from changing places."""
 
     def __init__(self, seed: int) -> None:
-        self._generator = torch.Generator().manual_seed(seed)
-        self._pools: dict[torch.device, Tensor] = {}
-        self._offset = 0
+        block = torch.rand(_PERIOD, generator=torch.Generator().manual_seed(seed)).mul_(2).sub_(1)
+        self._blocks = {torch.device("cpu"): torch.cat([block, block])}
+        self._start = 0
 
     def like(self, value: Tensor) -> Tensor:
         """Returns noise of this shape and device in its own fresh memory, float32 or wider."""
+        block = self._blocks.get(value.device)
+        if block is None:
+            block = self._blocks[value.device] = self._blocks[torch.device("cpu")].to(value.device)
+        self._start = (self._start + 7919) % _PERIOD
+        block = block[self._start : self._start + _PERIOD]
         dtype = torch.float64 if value.dtype in (torch.float64, torch.complex128) else torch.float32
-        count = value.numel()
-        pool = self._pool(value.device, count)
-        self._offset = (self._offset + 7919) % max(1, pool.numel() - count)
-        return pool[self._offset : self._offset + count].to(dtype, copy=True).view(value.shape)
-
-    def _pool(self, device: torch.device, count: int) -> Tensor:
-        pool = self._pools.get(device)
-        if pool is None or pool.numel() <= count + 1:
-            size = max(_POOL, 2 * count)
-            block = torch.rand(_POOL, generator=self._generator, dtype=torch.float32).mul_(2).sub_(1)
-            # An odd period keeps rows of a tensor from being equal to each other.
-            pool = self._pools[device] = block[: _POOL - 1].repeat(size // (_POOL - 1) + 1).to(device)
-        return pool
+        drawn = torch.empty(value.numel(), dtype=dtype, device=value.device)
+        whole = value.numel() // _PERIOD * _PERIOD
+        drawn[:whole].view(-1, _PERIOD).copy_(block.expand(whole // _PERIOD, _PERIOD))
+        drawn[whole:] = block[: value.numel() - whole]
+        return drawn.view(value.shape)
 
 
 def like_draws(value: Tensor, noise: Noise, *, bound: int | None = None) -> Iterator[Draw]:
@@ -232,7 +229,7 @@ def _scale(value: Tensor) -> float:
         value = value.abs()
     if not value.numel():
         return 1.0
-    value = value.detach().to(torch.float64) if value.element_size() > 4 or value.numel() < _POOL else value.detach()
+    value = value.detach().to(torch.float64) if value.element_size() > 4 or value.numel() < _PERIOD else value.detach()
     value = value if value.is_floating_point() and value.element_size() >= 4 else value.to(torch.float32)
     scale = float(_torch.linalg.vector_norm(value)) / value.numel() ** 0.5
     if scale != scale or scale == float("inf"):

@@ -90,7 +90,7 @@ def prepare(
     """
     first = operations[0]
     leaves = tensor_leaves(first)
-    tensors = {path: values.argument(reference) for path, reference in leaves}
+    tensors = {path: values.argument(path, reference) for path, reference in leaves}
     assert first.call_id is not None
     function = recording.functions.get(first.call_id)
     if function is None:

@@ -27,7 +27,7 @@ def check_output(operation: Operation, values: Values, modules: dict[int, str]) 
         return report_of(operation, "failed", f"an output has one argument, this has {len(leaves)}", modules)
     path, reference = leaves[0]
     try:
-        argument, saved = values.argument(reference), values.output(operation)
+        argument, saved = values.argument(path, reference), values.output(operation)
         if saved.device.type == "meta":
             return report_of(
                 operation, "unverified", "it ran on the meta device, where tensors have no values", modules
@@ -42,7 +42,7 @@ def check_output(operation: Operation, values: Values, modules: dict[int, str]) 
 
 
 def _output_edges(path: Path, reference: TensorRef | ParameterRef, values: Values) -> tuple[EdgeReport, ...]:
-    contributors = values.contributors(reference)
+    contributors = values.contributors(path, reference)
     parents = [reference.operation] if isinstance(reference, TensorRef) else []
     numbered = [(parent, 0) for parent in parents]
     numbered += [(overlay.operation, k) for k, overlay in enumerate(reference.overlays, 1)]

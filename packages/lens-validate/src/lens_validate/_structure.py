@@ -232,7 +232,7 @@ def name_of_callable(function: Callable[..., Any]) -> str | None:
     owner = getattr(function, "__self__", None)
     if name in ("__get__", "__set__") and isinstance(owner, (types.GetSetDescriptorType, property)):
         item = getattr(owner, "__name__", None) or getattr(getattr(owner, "fget", None), "__name__", None)
-        return None if item is None else item if name == "__get__" else f"{item}.__set__"
+        return item if name == "__get__" else None
     if isinstance(function, (types.MethodDescriptorType, types.WrapperDescriptorType, types.BuiltinFunctionType)):
         return name
     return None

@@ -12,7 +12,16 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from lens_trace import ChangedTensorError, Geometry, NotSavedError, Operation, Recording, TensorRef, WrittenValue
+from lens_trace import (
+    ChangedTensorError,
+    Geometry,
+    NotSavedError,
+    Operation,
+    Path,
+    Recording,
+    TensorRef,
+    WrittenValue,
+)
 from lens_validate._arguments import Reference
 from lens_validate._layout import compose, dtype_named, geometry_of, home_of, owners
 
@@ -28,11 +37,11 @@ class WrongValue(Exception):
 class Values(Protocol):
     """What a check asks for."""
 
-    def argument(self, reference: Reference) -> Tensor:
+    def argument(self, path: Path, reference: Reference) -> Tensor:
         """Returns an argument as the call saw it; not to be written."""
         ...
 
-    def contributors(self, reference: Reference) -> Tensor | None:
+    def contributors(self, path: Path, reference: Reference) -> Tensor | None:
         """Returns who wrote each byte of each element (see `owners`), None when all of it is the operation's value."""
         ...
 
@@ -53,7 +62,7 @@ class SavedValues:
         self._operations = {operation.id: operation for operation in recording.trace.operations}
         self._is_converted: bool | None = None
 
-    def argument(self, reference: Reference) -> Tensor:
+    def argument(self, path: Path, reference: Reference) -> Tensor:
         """Returns an argument as the call saw it."""
         base = self._base(reference)
         if reference.geometry is None:
@@ -71,7 +80,7 @@ class SavedValues:
         except (RuntimeError, ValueError) as error:
             raise WrongValue(f"the views on record cannot lie in one memory: {error}") from None
 
-    def contributors(self, reference: Reference) -> Tensor | None:
+    def contributors(self, path: Path, reference: Reference) -> Tensor | None:
         """Returns who wrote each byte of each element."""
         if reference.geometry is None or not reference.overlays:
             return None
@@ -84,9 +93,9 @@ class SavedValues:
         try:
             saved = self._recording.tensors[operation.id]
         except NotSavedError:
-            raise MissingValue(f"the value of operation {operation.id} was not kept") from None
+            raise MissingValue(_not_kept(operation)) from None
         except KeyError:
-            raise MissingValue(f"the value of operation {operation.id} was not kept") from None
+            raise MissingValue(_not_kept(operation)) from None
         except ChangedTensorError as error:
             raise WrongValue(str(error)) from None
         return self._as_computed(saved, operation)
@@ -137,3 +146,9 @@ class SavedValues:
             changed = sum(dtype_named(spec) != kept for spec, kept in floating)
             self._is_converted = len({kept for _, kept in floating}) == 1 and changed > max(1, len(floating) // 2)
         return self._is_converted
+
+
+def _not_kept(operation: Operation) -> str:
+    if operation.output.storage is None and operation.output.layout == "strided":
+        return f"the value of operation {operation.id} lived inside a transform such as vmap and ended with it"
+    return f"the value of operation {operation.id} was not kept"

@@ -203,6 +203,10 @@ def _record_differences(recording: Recording, other: Recording) -> dict[Operatio
     found: dict[OperationId, str] = {}
     for left, right in zip(recording.trace.operations, other.trace.operations, strict=False):
         reason = _difference(left, right)
+        if reason is None and left.call_id is not None and left.uses_rng:
+            ours, theirs = recording.rng_states.get(left.call_id), other.rng_states.get(left.call_id)
+            if ours is not None and theirs is not None and not torch.equal(ours.cpu, theirs.cpu):
+                reason = "the random state before it differs from that in a second trace"
         if reason is not None:
             found[left.id] = reason
     return found
