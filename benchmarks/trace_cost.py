@@ -206,7 +206,9 @@ def main() -> None:
         return
     names = options.only or list(CASES)
     ways = " | ".join(f"{way} / plain" for way in [*list(WAYS)[1:]])
-    print(f"| model | operations | {ways} | keep all / hooks | us per operation, keep nothing | peak MiB: plain / hooks / all / nothing |")
+    print(
+        f"| model | operations | {ways} | keep all / hooks | us per operation, keep nothing | peak MiB: plain / hooks / all / nothing |"
+    )
     print("|---|---|" + "---|" * (len(WAYS) - 1) + "---|---|---|")
     results = []
     for name in names:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import torch
 
@@ -22,7 +22,7 @@ from lens_trace._records import Geometry
 _SEARCH_LIMIT = 2000
 
 _storage_of = torch._C.TensorBase.untyped_storage
-_functorch = torch._C._functorch
+_functorch: Any = torch._C._functorch  # pyright: ignore[reportAttributeAccessIssue] - it has no stub
 _free_weak = torch.UntypedStorage._free_weak_ref
 
 
@@ -80,11 +80,11 @@ class Memory:
                 return None
         key = storage._cdata
         if key not in self.holds:
-            self.holds[key] = storage._weak_ref()
+            self.holds[key] = cast(int, storage._weak_ref())
         return key
 
     def find(self, tensor: torch.Tensor) -> Owner | None:
-        """Returns the owner of a tensor object, or of the memory that it looks at; None for a tensor nobody has seen."""
+        """Returns the owner of a tensor object, or of the memory it looks at; None where nobody has seen it."""
         owner = self.owners.get(id(tensor))
         if owner is not None and owner.reference() is tensor:
             return owner
@@ -197,6 +197,11 @@ def _itemsize(dtype: str) -> int:
     if size is None:
         size = _itemsizes[dtype] = getattr(torch, dtype).itemsize
     return size
+
+
+def is_functorch_wrapped(tensor: torch.Tensor) -> bool:
+    """Tells whether a tensor lives inside vmap or grad and dies with it."""
+    return bool(_functorch.is_functorch_wrapped_tensor(tensor))
 
 
 def _unwrapped_storage(tensor: torch.Tensor) -> Any:

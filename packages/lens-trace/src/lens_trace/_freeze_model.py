@@ -21,7 +21,7 @@ _MODULE = ModuleRow._fields.index("module")
 class Facts(NamedTuple):
     """What is noted when the pass ends; holds no tensor and no module."""
 
-    modules: list[tuple[type, bool, Sequence[int], Sequence[int], Sequence[int], list[str]]]
+    modules: list[tuple[type[torch.nn.Module], bool, Sequence[int], Sequence[int], Sequence[int], list[str]]]
     module_rows: list[tuple[list[Any], int]]
     parameters: list[tuple[Any, ...]]
     parameter_addresses: list[list[str]]
@@ -48,7 +48,7 @@ def note_facts(recorder: Recorder) -> Facts:
             modules.append(module)
             addresses.append(state.addresses.get(id(module)) or [f"<{name}>" if count == 1 else f"<{name}:{count}>"])
     parameter_of, buffer_of = state.parameter_of, state.buffer_of
-    noted = [
+    noted: list[tuple[type[torch.nn.Module], bool, Sequence[int], Sequence[int], Sequence[int], list[str]]] = [
         (
             type(module),
             module.training,
@@ -75,7 +75,8 @@ def freeze_modules(facts: Facts) -> tuple[tuple[records.Module, ...], tuple[reco
     """Returns the records of all modules and of all module calls."""
     modules = tuple([
         records.Module(
-            records.ModuleId(index), tuple(addresses), kind.__name__, f"{kind.__module__}.{kind.__qualname__}", bool(training),
+            records.ModuleId(index), tuple(addresses), kind.__name__, f"{kind.__module__}.{kind.__qualname__}",
+            bool(training),
             tuple([records.ParameterId(p) for p in dict.fromkeys(parameters)]),
             tuple([records.BufferId(b) for b in dict.fromkeys(buffers)]),
             tuple([records.ModuleId(c) for c in dict.fromkeys(children)]),
@@ -111,8 +112,8 @@ def freeze_parameters(facts: Facts) -> tuple[records.Parameter, ...]:
     addresses = facts.parameter_addresses
     return tuple([
         records.Parameter(
-            records.ParameterId(i), tuple(addresses[i]) if i < len(addresses) else (), shape, str(dtype)[6:], str(device),
-            math.prod(shape), math.prod(shape) * dtype.itemsize, bool(requires_grad),
+            records.ParameterId(i), tuple(addresses[i]) if i < len(addresses) else (), shape, str(dtype)[6:],
+            str(device), math.prod(shape), math.prod(shape) * dtype.itemsize, bool(requires_grad),
         )
         for i, (shape, dtype, device, requires_grad) in enumerate(facts.parameters)
     ])  # fmt: skip
@@ -130,7 +131,9 @@ def freeze_buffers(facts: Facts) -> tuple[records.Buffer, ...]:
 
 
 def _inside(module: torch.nn.Module) -> torch.nn.Module:
-    return module._modules["_orig_mod"] if "_orig_mod" in module._modules else module  # pyright: ignore[reportReturnType]
+    parts = module._modules  # scripted modules have a mapping without `get`
+    inner = parts["_orig_mod"] if "_orig_mod" in parts else None  # noqa: SIM401
+    return inner if inner is not None else module
 
 
 def _address_under(outer: str, addresses: list[str]) -> str:

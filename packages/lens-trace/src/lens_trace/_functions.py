@@ -80,7 +80,8 @@ def _names(function: Any) -> tuple[str, str, str]:
     if isinstance(function, torch._ops.HigherOrderOperator):
         return function.name(), f"torch.ops.higher_order.{function.name()}", "operator"
     if name in _TENSOR_ITEMS and isinstance(owner, (types.GetSetDescriptorType, property)):
-        item = str(getattr(owner, "__name__", None) or getattr(owner.fget, "__name__", "property"))
+        getter: Any = getattr(owner, "fget", None)
+        item = str(getattr(owner, "__name__", None) or getattr(getter, "__name__", "property"))
         shown = item if name == "__get__" else f"set_{item}"
         return shown, f"torch.Tensor.{shown}", "property"
     if isinstance(function, (types.MethodDescriptorType, types.WrapperDescriptorType)):

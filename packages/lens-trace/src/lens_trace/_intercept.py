@@ -20,9 +20,10 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from lens_trace._aliases import Owner
+from lens_trace._call_notes import CallNotes, autocast_types, copied_arguments, result_leaves
 from lens_trace._functions import known_roles, role_of
 from lens_trace._notes import note_failed_call
-from lens_trace._recorder import ATOMS, Call, ReadRow, Recorder, Row, spec_of
+from lens_trace._recorder import ATOMS, Recorder, Row
 from lens_trace._rng import RngState, capture_state
 from lens_trace._role import COMPOSITE, ESCAPE, METADATA, OPERATION, PLAIN, READ, Role
 from lens_trace._sites import (
@@ -33,7 +34,6 @@ from lens_trace._sites import (
     Place,
     kind_of_file,
     known_files,
-    user_place,
 )
 from lens_trace._sites import (
     wrapper_code as _wrapper_code,
@@ -62,7 +62,7 @@ _nothing: dict[str, Any] = {}
 _scalars = (bool, int, float, complex, str, list)
 
 
-class RecordingMode(TorchFunctionMode):
+class RecordingMode(TorchFunctionMode, CallNotes):
     """Records what one thread does."""
 
     def __init__(self, recorder: Recorder, thread: int, module_calls: tuple[int, ...]) -> None:
@@ -118,9 +118,9 @@ class RecordingMode(TorchFunctionMode):
                 return self._run(role_of(inner), inner, args, kwargs or _nothing)
             return self._open(role, func, args, kwargs or _nothing)
         if kind == READ:
-            return self._read(role, func, args, kwargs or _nothing)
+            return self.read(role, func, args, kwargs or _nothing)
         if kind == ESCAPE:
-            return self._let_escape(role, func, args, kwargs or _nothing)
+            return self.let_escape(role, func, args, kwargs or _nothing)
         assert kind == PLAIN
         return func(*args, **(kwargs or _nothing))
 
@@ -165,13 +165,13 @@ class RecordingMode(TorchFunctionMode):
             raise
         frame = _frame(2)
         if type(result) is not _Tensor:
-            self._record(role, func, args, kwargs or _nothing, tuple(held), named, (), result, elapsed, frame)
+            self.note_call(role, func, args, kwargs or _nothing, tuple(held), named, (), result, elapsed, frame)
             return result
         requires_grad = result.requires_grad
         try:
             storage = _storage_of(result)
         except (RuntimeError, NotImplementedError):
-            self._record(role, func, args, kwargs or _nothing, tuple(held), named, (), result, elapsed, frame)
+            self.note_call(role, func, args, kwargs or _nothing, tuple(held), named, (), result, elapsed, frame)
             return result
         key = storage._cdata
         operation = recorder.next_operation()
@@ -181,7 +181,7 @@ class RecordingMode(TorchFunctionMode):
             "call",
             (
                 operation, role, held, named, self.module_calls, through,
-                (_is_grad_enabled(), _is_inference(), _autocast() if _is_autocast() else (), _default_dtype()),
+                (_is_grad_enabled(), _is_inference(), autocast_types() if _is_autocast() else (), _default_dtype()),
                 elapsed, (frame.f_code, frame.f_lasti), user, self.thread,
                 False, (),
             ),
@@ -193,7 +193,7 @@ class RecordingMode(TorchFunctionMode):
         ))  # fmt: skip
         if key not in first_owner:
             if key not in holds:
-                holds[key] = storage._weak_ref()
+                holds[key] = storage._weak_ref()  # pyright: ignore[reportArgumentType] - a pointer, as an int
             owners[id(result)] = first_owner[key] = _new(
                 Owner, (_weak(result), operation, None, key, 0, None, None, False)
             )
@@ -310,7 +310,7 @@ class RecordingMode(TorchFunctionMode):
         with _quiet():
             memory = self.recorder.memory
             leaves: list[tuple[tuple[int | str, ...], torch.Tensor]] = []
-            _leaves(result, (), leaves)
+            result_leaves(result, (), leaves)
             unseen = [
                 leaf for _, leaf in leaves
                 if memory.find(leaf) is None and id(leaf) not in self.recorder.state.by_id
@@ -318,7 +318,7 @@ class RecordingMode(TorchFunctionMode):
             if unseen:
                 held = tuple([self.recorder.template(a) for a in args])
                 named = {key: self.recorder.template(a) for key, a in kwargs.items()} if kwargs else None
-                self._record(role, func, args, kwargs, held, named, [], result, 0, sys._getframe(3))
+                self.note_call(role, func, args, kwargs, held, named, [], result, 0, sys._getframe(3))
 
     # -- operations ---------------------------------------------------------------------------------------------
 
@@ -332,7 +332,7 @@ class RecordingMode(TorchFunctionMode):
                 before = self._before(recorder, role, args, kwargs)
             shown_args, shown_kwargs = args, kwargs
             if recorder.sink is not None and before[2]:
-                shown_args, shown_kwargs = _copied(args, kwargs, before[2])
+                shown_args, shown_kwargs = copied_arguments(args, kwargs, before[2])
             start = perf_counter_ns()
             result = func(*args, **kwargs) if kwargs else func(*args)
             elapsed = perf_counter_ns() - start
@@ -342,9 +342,10 @@ class RecordingMode(TorchFunctionMode):
         frame = sys._getframe(2)
         if self.is_nested:
             with _quiet():
-                self._record(role, func, shown_args, shown_kwargs, *before[:3], result, elapsed, frame, before[3])
+                held, named, writes, state = before
+                self.note_call(role, func, shown_args, shown_kwargs, held, named, writes, result, elapsed, frame, state)
         else:
-            self._record(
+            self.note_call(
                 role, func, shown_args, shown_kwargs, before[0], before[1], before[2], result, elapsed, frame, before[3]
             )
         return result
@@ -364,49 +365,6 @@ class RecordingMode(TorchFunctionMode):
             recorder.state.before_write(args[0], recorder.memory.storage_key(args[0]))
         return held, named, writes, state
 
-    def _record(self, role: Role, func: Any, args: Any, kwargs: Any, held: tuple[Any, ...], named: Any, writes: Any,
-                result: Any, elapsed: int, frame: Any, state: RngState | None = None) -> None:  # fmt: skip
-        recorder = self.recorder
-        if type(result) is _Tensor and not writes:
-            leaves = None
-        else:
-            leaves, writes, result = _targets(role, args, result, writes)
-            if not leaves:
-                if isinstance(result, _scalars) and result is not NotImplemented and not isinstance(result, str):
-                    self._note_read(role, held, named, result, frame)
-                return
-        first = recorder.next_operation()
-        if state is not None:
-            recorder.rng_states[first] = state
-        is_inplace = False
-        beside: tuple[Any, ...] = ()
-        if leaves is not None:
-            beside, is_inplace = _beside(role, args, leaves, writes)
-        through, user = self._origin(frame)
-        call = Call(
-            first, role, held, named, self.module_calls, through,
-            (_is_grad_enabled(), _is_inference(), _autocast() if _is_autocast() else (), _default_dtype()),
-            elapsed, (frame.f_code, frame.f_lasti), user, self.thread, is_inplace,
-            tuple([(path, spec) for path, _, spec in beside]),
-        )  # fmt: skip
-        if leaves is None:
-            self._own(first, call, None, (), result, recorder)
-            if recorder.sink is not None:
-                recorder.sink_call(call, args, kwargs, [((), result)])
-            return
-        written = {id(tensor) for _, tensor in writes}
-        single = len(leaves) == 1 and leaves[0][0] == ()
-        for index, (path, tensor) in enumerate(leaves):
-            operation = recorder.next_operation() if index else first
-            self._own(operation, call, None if single else index, path, tensor, recorder, id(tensor) in written)
-        for index, (_, tensor, _spec) in enumerate(beside):
-            recorder.log_write(tensor, first, index)
-            if recorder.keeps_all or (recorder.keeps_ids is not None and first in recorder.keeps_ids):
-                key = recorder.memory.storage_key(tensor)
-                recorder.saver.save((first, index), tensor, key, recorder.memory.log_length(key))
-        if recorder.sink is not None:
-            recorder.sink_call(call, args, kwargs, leaves)
-
     def run_foreign(self, role: Role, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Runs and records a function that makes a tensor of memory that others can write."""
         result = self._run(role, function, args, kwargs)
@@ -415,160 +373,9 @@ class RecordingMode(TorchFunctionMode):
                 self.recorder.escape(result, args[0] if args else None)
         return result
 
-    def _own(self, operation: int, call: Call, index: int | None, path: tuple[int | str, ...], tensor: torch.Tensor,
-             recorder: Recorder, is_written: bool = False) -> None:  # fmt: skip
-        """Notes one returned tensor."""
-        memory = recorder.memory
-        requires_grad = tensor.requires_grad
-        try:
-            storage = _storage_of(tensor)
-            key = storage._cdata
-            if key not in memory.holds:
-                memory.holds[key] = storage._weak_ref()
-            spec = (tensor.shape, tensor.dtype, tensor.device, tensor.layout, key, requires_grad, None, False)
-        except (RuntimeError, NotImplementedError):
-            key = memory.storage_key(tensor)
-            spec = (*spec_of(tensor, key)[:7], bool(torch._C._functorch.is_functorch_wrapped_tensor(tensor)))
-        row = Row(operation, "call", call, index, path, spec,
-                  type(tensor.grad_fn) if requires_grad and tensor.grad_fn is not None else None, None, None, None)  # fmt: skip
-        recorder.rows.append(row)
-        if is_written:
-            recorder.log_write(tensor, operation, None)
-        else:
-            log = memory.logs.get(key) if memory.logs else None  # pyright: ignore[reportArgumentType]
-            previous = memory.owners.get(id(tensor))
-            parameter = buffer = None
-            if previous is not None and previous.reference() is tensor:  # handed on: still the same parameter or buffer
-                parameter, buffer = previous.parameter, previous.buffer
-            seen = 0 if log is None else len(log)
-            owner = memory.owners[id(tensor)] = Owner(
-                weakref.ref(tensor), operation, None, key, seen, parameter, buffer
-            )
-            if key is not None and key not in memory.first_owner:
-                memory.first_owner[key] = owner
-        if recorder.keeps_all:
-            if not spec[7]:
-                recorder.saver.save(operation, tensor, key, memory.log_length(key))
-        elif recorder.keeps_ids is not None or recorder.asks_record:
-            recorder.consider(row, tensor, key)
-
     def run_outside_protocol(self, role: Role, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Runs and records a function that PyTorch does not dispatch."""
         return self._run(role, function, args, kwargs)
 
-    def record_identity(self, role: Role, tensor: torch.Tensor, frame: Any) -> None:
-        """Notes that a module hands a tensor on; the tensor object belongs to that operation from now on."""
-        held = (self.recorder.template(tensor),)
-        self._record(role, role.function, (tensor,), _nothing, held, None, (), tensor, 0, frame)
-
-    def record_opaque(self, role: Role, module: Any, args: Any, kwargs: Any, results: Any, frame: Any) -> None:
-        """Notes a module as one operation: its input is known, what happened inside was not seen."""
-        recorder = self.recorder
-        held = tuple([recorder.template(a) for a in args])
-        named = {key: recorder.template(a) for key, a in kwargs.items()} if kwargs else None
-        result = results[0] if len(results) == 1 else results
-        self._record(role, module, args, kwargs, held, named, (), result, 0, frame)
-
-    # -- reads --------------------------------------------------------------------------------------------------
-
-    def _read(self, role: Role, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        try:
-            result = func(*args, **kwargs)
-        except BaseException as error:
-            note_failed_call(self.recorder, error, role, args, kwargs, self.module_calls)
-            raise
-        if isinstance(result, _Tensor):  # `torch.equal` of a subclass and the like
-            return result
-        with _quiet():
-            held = tuple([self.recorder.template(a) for a in args])
-            named = {key: self.recorder.template(a) for key, a in kwargs.items()} if kwargs else None
-        self._note_read(role, held, named, result, sys._getframe(2))
-        return result
-
-    def _note_read(self, role: Role, held: Any, named: Any, value: Any, frame: Any) -> None:
-        self.recorder.reads.append(
-            ReadRow(
-                role,
-                held,
-                named,
-                value,
-                len(self.recorder.rows),
-                self.module_calls,
-                (frame.f_code, frame.f_lasti),
-                user_place(frame),
-            )  # fmt: skip
-        )
-
-    def _let_escape(self, role: Role, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        recorder = self.recorder
-        tensor = args[0] if args else kwargs.get("self")
-        with _quiet():
-            if isinstance(tensor, _Tensor):
-                held = (recorder.template(tensor), *args[1:])
-                recorder.escape(tensor)
-            else:
-                held = args
-            result = func(*args, **kwargs)
-            if isinstance(tensor, _Tensor):
-                recorder.escape(tensor, result)
-                if role.name in ("numpy", "__array__"):
-                    self._note_read(role, held, None, None, sys._getframe(2))
-        return result
-
 
 _open_code = RecordingMode._open.__code__
-
-
-def _copied(args: tuple[Any, ...], kwargs: dict[str, Any], writes: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    # The sink is shown arguments as they were before the call wrote into them.
-    copies = {id(tensor): tensor.detach().clone() for _, tensor in writes}
-
-    def copy(value: Any) -> Any:
-        if isinstance(value, _Tensor):
-            return copies.get(id(value), value)
-        if type(value) in (list, tuple):
-            return type(value)([copy(item) for item in value])
-        return value
-
-    return tuple([copy(a) for a in args]), {key: copy(a) for key, a in kwargs.items()}
-
-
-def _targets(role: Role, args: Any, result: Any, writes: Any) -> tuple[list[Any], Any, Any]:
-    leaves: list[tuple[tuple[int | str, ...], torch.Tensor]] = []
-    _leaves(result, (), leaves)
-    if not leaves and writes:  # `x[0] = 1` returns nothing: the written argument is the value
-        first = writes[0][1]
-        return [((), first)], writes, first
-    if not leaves and role.name == "set_data":
-        return [((), args[0])], writes, args[0]
-    return leaves, writes, result
-
-
-def _beside(role: Role, args: Any, leaves: list[Any], writes: Any) -> tuple[tuple[Any, ...], bool]:
-    returned = {id(tensor) for _, tensor in leaves}
-    written = {id(tensor) for _, tensor in writes}
-    beside = tuple((path, tensor, spec_of(tensor, None)) for path, tensor in writes if id(tensor) not in returned)
-    is_inplace = bool(returned & written) or (role.moves_object and bool(args) and id(args[0]) in returned)
-    return beside, is_inplace
-
-
-def _leaves(value: Any, path: tuple[int | str, ...], found: list[Any]) -> None:
-    if isinstance(value, _Tensor):
-        found.append((path, value))
-    elif isinstance(value, (list, tuple)):
-        for index, item in enumerate(value):
-            _leaves(item, (*path, index), found)
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            _leaves(item, (*path, key if isinstance(key, (str, int)) else str(key)), found)
-
-
-def _autocast() -> tuple[tuple[str, str], ...]:
-    found: list[tuple[str, str]] = []
-    for device in ("cpu", "cuda", "mps", "xpu"):
-        try:
-            if torch.is_autocast_enabled(device):
-                found.append((device, str(torch.get_autocast_dtype(device))[6:]))
-        except RuntimeError:
-            continue
-    return tuple(found)

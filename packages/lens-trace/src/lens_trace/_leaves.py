@@ -31,7 +31,7 @@ def children(value: Any) -> tuple[str, list[tuple[int | str, Any]]] | None:
 
     The kind is `sequence`, `mapping` or `object`.
     """
-    if isinstance(value, _ATOMS) or isinstance(value, (torch.Tensor, torch.nn.Module)):
+    if isinstance(value, (*_ATOMS, torch.Tensor, torch.nn.Module)):
         return None
     if isinstance(value, (list, tuple)):
         return "sequence", list(enumerate(value))
@@ -53,7 +53,8 @@ def _attributes(value: Any) -> tuple[str, list[tuple[int | str, Any]]] | None:
     if type(value).__module__.split(".")[0] in ("builtins", "numpy", "types", "functools", "torch"):
         return None
     attributes: dict[str, Any] = dict(getattr(value, "__dict__", {}))
-    for kind in type(value).__mro__:
+    owner: type = type(value)
+    for kind in owner.__mro__:
         slots = kind.__dict__.get("__slots__", ())
         for name in (slots,) if isinstance(slots, str) else slots:
             if name not in ("__dict__", "__weakref__") and hasattr(value, name):

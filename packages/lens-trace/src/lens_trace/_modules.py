@@ -61,7 +61,7 @@ def wrapped_call(original: Callable[..., Any]) -> Callable[..., Any]:
             return original(self, *args, **kwargs)
         if len(modes) > 1:
             return _layered(modes, original)(self, *args, **kwargs)
-        mode = modes[0]
+        mode = modes[-1]  # pyright: ignore[reportGeneralTypeIssues] - not empty, as tested above
         # `_enter` and the usual way out are written out here: this runs at every module call.
         recorder = mode.recorder
         outside = mode.module_calls
@@ -70,7 +70,7 @@ def wrapped_call(original: Callable[..., Any]) -> Callable[..., Any]:
         inputs: list[int] = []
         number = recorder.next_module_call()
         first = len(rows)
-        row = [number, self, outside[-1] if outside else None, len(outside), inputs, [], self.training,
+        row: list[Any] = [number, self, outside[-1] if outside else None, len(outside), inputs, [], self.training,
                first, perf_counter_ns(), 0, 0]  # fmt: skip
         for value in (*args, *kwargs.values()) if kwargs else args:
             if type(value) is _Tensor and (owner := owners.get(id(value))) is not None and owner[0]() is value:
@@ -171,10 +171,7 @@ def _note_inputs(recorder: Any, inputs: list[int], value: Any) -> None:
 def _leave(mode: RecordingMode, row: list[Any], module: torch.nn.Module, args: Any, kwargs: Any, result: Any) -> None:
     recorder = mode.recorder
     memory = recorder.memory
-    if type(result) is _Tensor:
-        leaves = [result]
-    else:
-        leaves = list(plain_leaves(result))
+    leaves = [result] if type(result) is _Tensor else list(plain_leaves(result))
     if not leaves:
         return
     leaves = list({id(leaf): leaf for leaf in leaves}.values())

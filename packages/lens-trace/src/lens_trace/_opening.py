@@ -63,7 +63,7 @@ class _OpenGlobals(dict[str, Any]):
             elif isinstance(value, types.ModuleType):
                 self.setdefault(name, value)
             elif parts and name.startswith("_") and value is not function and _asks(value, function.__module__):
-                # A private part of the same function (`_unique_impl`) would hand over the public one, with other results.
+                # A private part of the same function (`_unique_impl`) would hand over the public one.
                 self[name] = open_function(value, parts=False)
 
     def __missing__(self, name: str) -> Any:

@@ -1,7 +1,7 @@
 """How does somebody's own extension function become one recorded operation?
 
-A function from a compiled extension, or one that should stay whole, is decorated with `@operation`.  Outside a trace the
-decoration does nothing; inside it the call is one operation with the function's name, its tensor arguments are the
+A function from a compiled extension, or one that should stay whole, is decorated with `@operation`.  Outside a trace
+the decoration does nothing; inside it the call is one operation with the function's name, its tensor arguments are the
 parents, and nothing inside is recorded.
 """
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from lens_trace._aliases import Memory, Owner, Reference, Seen, Written, geometry_of
+from lens_trace._aliases import Memory, Owner, Reference, Seen, Written, geometry_of, is_functorch_wrapped
 from lens_trace._keep import OnlyIds, OutputsOf, everything, nothing
 from lens_trace._rng import RngState
 from lens_trace._role import Role
@@ -56,7 +56,7 @@ class Row(NamedTuple):
     id: int
     kind: str
     call: Call | None
-    index: int | None
+    index: int | None  # pyright: ignore[reportIncompatibleMethodOverride] - a field, not the method of tuples
     path: tuple[int | str, ...]
     spec: tuple[Any, ...]
     grad_type: Any
@@ -79,7 +79,7 @@ class ReadRow(NamedTuple):
 
 
 class ModuleRow(NamedTuple):
-    """One module call.  While the module runs it is a plain list in this order; `end` and `last` are set when it returns."""
+    """One module call.  While the module runs it is a plain list in this order; `end` and `last` are set at its end."""
 
     id: int
     module: torch.nn.Module
@@ -237,7 +237,8 @@ class Recorder:
         return self._source("output", tensor, key, path=path, name=name, source=reference)
 
     def _source(self, kind: str, tensor: torch.Tensor, key: int | None, *, path: tuple[int | str, ...] = (),
-                name: str | None = None, source: Reference | None = None, buffer: int | None = None) -> int:  # fmt: skip
+                name: str | None = None, source: Reference | None = None,
+                buffer: int | None = None) -> int:  # fmt: skip
         operation = self.next_operation()
         grad_fn = tensor.grad_fn if kind == "output" and tensor.requires_grad else None
         row = Row(operation, kind, None, None, path, _spec(tensor, key), type(grad_fn) if grad_fn is not None else None,
@@ -364,7 +365,7 @@ def _spec(tensor: torch.Tensor, key: int | None) -> tuple[Any, ...]:
 
 
 def _is_dead_outside(tensor: torch.Tensor) -> bool:
-    return bool(torch._C._functorch.is_functorch_wrapped_tensor(tensor))
+    return is_functorch_wrapped(tensor)
 
 
 def _safe_shape(tensor: torch.Tensor) -> tuple[int, ...]:

@@ -70,7 +70,7 @@ class Recording:
 
     def replace(self, **changes: Any) -> Recording:
         """Returns a copy in which some attributes are others."""
-        kept = {
+        kept: dict[str, Any] = {
             "trace": self.trace,
             "tensors": self.tensors,
             "functions": self.functions,
@@ -87,8 +87,8 @@ class Recording:
     def __repr__(self) -> str:
         trace = self.trace
         return (
-            f"Recording of {trace.model_name}: {len(trace.operations)} operations, {len(trace.module_calls)} module calls, "
-            f"{len(self.tensors)} tensors kept ({self.tensors.nbytes:,} bytes)"
+            f"Recording of {trace.model_name}: {len(trace.operations)} operations, "
+            f"{len(trace.module_calls)} module calls, {len(self.tensors)} tensors kept ({self.tensors.nbytes:,} bytes)"
         )
 
     def _freeze(self) -> None:

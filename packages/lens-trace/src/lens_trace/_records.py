@@ -16,22 +16,16 @@ numbered, names are conclusions that lens-graph draws from the whole graph.
 
 from __future__ import annotations
 
-from typing import Literal, NewType, TypeAlias
+from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-OperationId = NewType("OperationId", int)
-"""Index of an operation in `Trace.operations`."""
-CallId = NewType("CallId", int)
-"""Number of a function call; operations returned by one call share it."""
-ModuleCallId = NewType("ModuleCallId", int)
-"""Index of a module call in `Trace.module_calls`."""
-ModuleId = NewType("ModuleId", int)
-"""Index of a module in `Trace.modules`; 0 is the model itself."""
-ParameterId = NewType("ParameterId", int)
-"""Index of a parameter in `Trace.parameters`."""
-BufferId = NewType("BufferId", int)
-"""Index of a buffer in `Trace.buffers`."""
+from lens_trace._ids import BufferId as BufferId
+from lens_trace._ids import CallId as CallId
+from lens_trace._ids import ModuleCallId as ModuleCallId
+from lens_trace._ids import ModuleId as ModuleId
+from lens_trace._ids import OperationId as OperationId
+from lens_trace._ids import ParameterId as ParameterId
 
 OperationKind = Literal["input", "buffer", "constant", "call", "output"]
 """`input`: a tensor leaf of the arguments.  `buffer`: a registered buffer, when first used.  `constant`: a tensor that
@@ -103,17 +97,16 @@ class Constant(Struct, frozen=True, gc=False, tag="constant"):
 
 
 class Special(Struct, frozen=True, gc=False, tag="special"):
-    """A value that needs its type to be told: `complex`, `dtype`, `device`, `layout`, `memory_format`, `ellipsis`,
-    `bytes`, `bigint` (beyond 64 bits), `nan`, `inf`, `-inf`."""
+    """A value that needs its type to be told."""
 
     kind: str
-    """Which of these."""
+    """`complex`, `dtype`, `device`, `layout`, `memory_format`, `ellipsis`, `bytes`, `bigint`, `nan`, `inf`, `-inf`."""
     text: str
     """Its text form, such as `float32`, `cuda:0`, `(1+2j)`."""
 
 
 class SliceArgument(Struct, frozen=True, gc=False, tag="slice"):
-    """A slice in an index."""
+    """A slice in an index: start, stop and step, each a tree of its own."""
 
     start: Argument
     stop: Argument
@@ -196,7 +189,7 @@ class Function(Struct, frozen=True, gc=False):
     """Which function ran."""
 
     name: str
-    """Its own name without overload: `conv2d`, `add_`, `__getitem__`, `rsub`, `T`; a module's class name for an opaque module."""
+    """Its own name without overload: `conv2d`, `add_`, `__getitem__`, `rsub`, `T`; an opaque module's class name."""
     qualified_name: str
     """Where it lives: `torch.conv2d`, `torch.Tensor.add_`, `torch.ops.aten.add.Tensor`."""
     kind: Literal["function", "method", "property", "operator", "extension", "scripted", "module", "identity"]
@@ -318,8 +311,7 @@ class Module(Struct, frozen=True, gc=False):
 
     id: ModuleId
     addresses: tuple[str, ...]
-    """Every address, in `named_modules` order; `""` is the model.  One made during the pass has an address such as
-    `<Linear>` or `<Linear:2>`."""
+    """Every address; `""` is the model.  One made during the pass is called `<Linear>` or `<Linear:2>`."""
     class_name: str
     qualified_class_name: str
     training: bool

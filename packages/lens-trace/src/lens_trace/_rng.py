@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -48,14 +48,14 @@ def capture_state(generator: Any = None, previous: RngState | None = None) -> Rn
     cpu = torch.default_generator.get_state()
     cuda = _cuda_states()
     own = generator.get_state() if isinstance(generator, torch.Generator) else None
-    if previous is not None and own is None and previous.generator is None and not cuda and not previous.cuda:
-        if torch.equal(previous.cpu, cpu):
-            return previous
+    is_plain = own is None and not cuda
+    if previous is not None and is_plain and previous.generator is None and torch.equal(previous.cpu, cpu):
+        return previous
     return RngState(cpu, cuda, own)
 
 
 @contextmanager
-def replayed(state: RngState, generator: torch.Generator | None = None) -> Iterator[None]:
+def replayed(state: RngState, generator: torch.Generator | None = None) -> Generator[None, None, None]:
     """Runs the body with torch's generators in `state`, and puts them back afterwards."""
     before = capture_state()
     before_generator = generator.get_state() if generator is not None else None
@@ -69,7 +69,7 @@ def replayed(state: RngState, generator: torch.Generator | None = None) -> Itera
 
 
 @contextmanager
-def seeded(seed: int | None) -> Iterator[None]:
+def seeded(seed: int | None) -> Generator[None, None, None]:
     """Seeds torch, `random` and numpy for the body and restores all of them; does nothing without a seed."""
     if seed is None:
         yield

@@ -74,7 +74,7 @@ def kind_of_file(file_name: str) -> int:
 
 
 def _looks_inside(file_name: str) -> bool:
-    if file_name.startswith((_TORCH, _HERE)) or file_name.startswith("<frozen "):
+    if file_name.startswith((_TORCH, _HERE, "<frozen ")):
         return True
     folder = os.path.basename(os.path.dirname(file_name))
     return (folder in _NEIGHBOURS and f"src{os.sep}{folder}" in file_name) or (

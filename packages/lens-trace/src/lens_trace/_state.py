@@ -58,7 +58,7 @@ class ModelState:
             if before is None:
                 if live:
                     live.clear()
-            elif len(live) != len(before) or any([live.get(key) is not value for key, value in before.items()]):
+            elif len(live) != len(before) or any(live.get(key) is not value for key, value in before.items()):
                 live.clear()
                 live.update(before)
         for module, compiled in self._compiled:
@@ -94,7 +94,7 @@ class ModelState:
             if known is None:
                 self.addresses[id(module)] = [address]
                 self.modules.append(module)
-                if isinstance(parameters, dict):  # scripted modules keep theirs in C++
+                if type(parameters) is dict:  # scripted modules keep theirs in C++
                     self._registered.append((parameters, dict(parameters) if parameters else None))
                     self._registered.append((buffers, dict(buffers) if buffers else None))
                 if (

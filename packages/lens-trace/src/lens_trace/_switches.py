@@ -16,7 +16,7 @@ import os
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -34,7 +34,7 @@ _RECURSION_FACTOR = 4
 
 
 @contextmanager
-def recording_switches() -> Iterator[None]:
+def recording_switches() -> Generator[None, None, None]:
     """Turns every switch for the length of the body."""
     global _count
     with _lock:
@@ -51,7 +51,7 @@ def recording_switches() -> Iterator[None]:
 
 
 @contextmanager
-def plain_switches() -> Iterator[None]:
+def plain_switches() -> Generator[None, None, None]:
     """Turns only what changes results (the fused attention path, compiled code), for a forward to compare with."""
     with _lock:
         undo = [_switch_fastpath_off(), _force_eager()]
@@ -123,7 +123,7 @@ def _wrap_scripted() -> Callable[[], None]:
         for kind in (torch._C.ScriptFunction, torch._C.ScriptMethod)
         if "__call__" in vars(kind)
     ]
-    return lambda: [step() for step in reversed(undo)] and None
+    return lambda: _undo_all(undo)
 
 
 def _wrap_undispatched() -> Callable[[], None]:
@@ -139,7 +139,7 @@ def _wrap_undispatched() -> Callable[[], None]:
         if hasattr(torch.nested, name)
     ]
     undo.append(_shadow(torch.Tensor, "set_"))
-    return lambda: [step() for step in reversed(undo)] and None
+    return lambda: _undo_all(undo)
 
 
 def _wrap_threads() -> Callable[[], None]:
@@ -147,7 +147,7 @@ def _wrap_threads() -> Callable[[], None]:
         _replace(threading.Thread, "start", _wrap_start),
         _replace(concurrent.futures.ThreadPoolExecutor, "submit", _wrap_submit),
     ]
-    return lambda: [step() for step in reversed(undo)] and None
+    return lambda: _undo_all(undo)
 
 
 def _raise_recursion_limit() -> Callable[[], None]:
@@ -166,6 +166,11 @@ def _pause_collector() -> Callable[[], None]:
         return _do_nothing
     gc.disable()
     return gc.enable
+
+
+def _undo_all(steps: list[Callable[[], None]]) -> None:
+    for step in reversed(steps):
+        step()
 
 
 def _replace(owner: Any, name: str, wrap: Callable[[Any], Any]) -> Callable[[], None]:
@@ -258,7 +263,7 @@ def _scripted_class_name(method: Any) -> str | None:
 
 
 @contextmanager
-def attached(modes: tuple[RecordingMode, ...]) -> Iterator[None]:
+def attached(modes: tuple[RecordingMode, ...]) -> Generator[None, None, None]:
     """Makes modes the active ones of this thread, pushed in order."""
     before = active.modes
     active.modes = (*before, *modes)

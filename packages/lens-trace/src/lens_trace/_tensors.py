@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 import torch
 
+from lens_trace._aliases import is_functorch_wrapped
 from lens_trace._errors import ChangedTensorError, NotSavedError
 from lens_trace._records import Operation, OperationId
 
@@ -57,8 +58,8 @@ class Tensors(Mapping[OperationId, torch.Tensor]):
             ) from None
         if _version(tensor) != self._versions[index]:
             raise ChangedTensorError(
-                f"The saved value of operation {index} was written after it was saved, so it is no longer what the pass "
-                "computed. Work on a copy: tensors[id].clone()."
+                f"The saved value of operation {index} was written after it was saved, so it is no longer what the "
+                "pass computed. Work on a copy: tensors[id].clone()."
             )
         return tensor
 
@@ -130,8 +131,8 @@ class Saver:
     def seal(self, is_held: Callable[[int], bool]) -> None:
         """Copies what something else can still reach.
 
-        Values that keep their graph (`detach=False`) are the tensors of the pass themselves, a copy would not be part of it:
-        there the version counter tells when one was written.
+        Values that keep their graph (`detach=False`) are the tensors of the pass themselves, since a copy would not be
+        part of the graph: there the version counter tells when one was written.
         """
         if not self._detach:
             return
@@ -178,8 +179,7 @@ class Saver:
             copies = [self._copy(tensor) for tensor in tensors]
         else:
             memory = first.untyped_storage().clone()
-            copies = [torch.empty(0, dtype=t.dtype, device=t.device).set_(memory, t.storage_offset(), t.shape, t.stride())
-                      for t in tensors]  # fmt: skip
+            copies = [_view_of(memory, t) for t in tensors]
             copies = [_with_bits_of(copy, t) for copy, t in zip(copies, tensors, strict=True)]
         for key, copy in zip(keys, copies, strict=True):
             self._put(key, copy)
@@ -200,15 +200,20 @@ class Saver:
         return self.written[key] if isinstance(key, tuple) else self.payloads[key]
 
 
+def _view_of(memory: Any, like: torch.Tensor) -> torch.Tensor:
+    empty = torch.empty(0, dtype=like.dtype, device=like.device)
+    return empty.set_(memory, like.storage_offset(), like.shape, like.stride())
+
+
 def _with_bits_of(copy: torch.Tensor, original: torch.Tensor) -> torch.Tensor:
     # Conjugate and negative are bits on the tensor, not values in memory.
     if original.is_conj():
         copy = copy.conj()
-    return torch._neg_view(copy) if original.is_neg() else copy
+    return torch._neg_view(copy) if original.is_neg() else copy  # pyright: ignore[reportPrivateImportUsage] - no public name
 
 
 def _has_values(tensor: torch.Tensor) -> bool:
-    return not tensor.is_meta and not torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+    return not tensor.is_meta and not is_functorch_wrapped(tensor)
 
 
 def _nbytes(tensor: torch.Tensor) -> int:

@@ -6,6 +6,7 @@ decorate every torch function, run the forward pass, take the decoration off.  E
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import time
 from collections.abc import Callable, Mapping
@@ -46,8 +47,8 @@ def trace(
     """Runs a model once and records every operation.
 
     Args:
-        model: Any `torch.nn.Module`; it is not changed, and its parameters, buffers and the argument tensors end with the
-            values they began with.
+        model: Any `torch.nn.Module`; it is not changed: its parameters and buffers and the tensors given end with
+            the values they began with.
         args: A tuple is the positional arguments; anything else is the one argument.
         kwargs: Keyword arguments of the forward.
         keep: Which values are saved: `everything`, `nothing`, `only(ids)`, `outputs_of(addresses)`, or a predicate on
@@ -96,10 +97,8 @@ def trace(
         session.is_complete = False
         note_failed_module(recorder, error, ())
         recording = session.recording()
-        try:
+        with contextlib.suppress(AttributeError):  # an exception with slots
             error.lens_recording = recording  # pyright: ignore[reportAttributeAccessIssue]
-        except AttributeError:
-            pass
         raise
     return session.recording()
 
@@ -119,11 +118,9 @@ def run_plain(
     state.add_inputs(inputs)
     for tensor in (*state.buffers, *inputs):  # nothing tells of a write here, so what may be written is copied first
         state.before_write(tensor, _storage_key(tensor))
-    versions = [(p, p._version) for p in state.parameters if not p.is_inference()]
-    del versions
     try:
         with seeded(seed), plain_switches():
-            return _detached_result(model(*positional, **named), state)
+            return model(*positional, **named)
     finally:
         state.restore()
 
@@ -158,14 +155,14 @@ def check_parts(state: ModelState) -> None:
         name = state.addresses[id(part)][0]
         if kind in ("FullyShardedDataParallel",) or kind.startswith("FSDP"):
             raise ShardedModelError(
-                f"The module {name or 'itself'} is sharded with FSDP, so its parameters are not in this process. Trace the "
-                "unwrapped model before sharding, or load its full state dict into a plain copy."
+                f"The module {name or 'itself'} is sharded with FSDP, so its parameters are not in this process. "
+                "Trace the unwrapped model before sharding, or load its full state dict into a plain copy."
             )
         hook = part.__dict__.get("_hf_hook")
         if hook is not None and getattr(hook, "offload", False):
             raise ShardedModelError(
-                f"The module {name or 'itself'} is offloaded, its weights come and go during the pass. Remove the hooks first "
-                "(accelerate.hooks.remove_hook_from_submodules) or load the model without device_map."
+                f"The module {name or 'itself'} is offloaded, its weights come and go during the pass. "
+                "Remove the hooks first (accelerate.hooks.remove_hook_from_submodules) or load it without device_map."
             )
 
 
@@ -290,8 +287,8 @@ def _check_devices(state: ModelState, inputs: list[torch.Tensor]) -> None:
 def _check_keep(keep: Any, state: ModelState) -> None:
     if not callable(keep):
         raise SelectionError(
-            f"keep={keep!r} is no predicate. Use everything, nothing, only(ids), outputs_of(addresses), or a function that "
-            "takes an Operation and returns a truth value."
+            f"keep={keep!r} is no predicate. Use everything, nothing, only(ids), outputs_of(addresses), or a function "
+            "that takes an Operation and returns a truth value."
         )
     if isinstance(keep, OutputsOf):
         known = {address for addresses in state.addresses.values() for address in addresses}
@@ -307,7 +304,3 @@ def _storage_key(tensor: torch.Tensor) -> int | None:
         return torch._C.TensorBase.untyped_storage(tensor)._cdata
     except (RuntimeError, NotImplementedError):
         return None
-
-
-def _detached_result(result: Any, state: ModelState) -> Any:
-    return result
