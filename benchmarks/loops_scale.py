@@ -142,7 +142,7 @@ def growing_lists(count: int) -> Nodes:
         nodes.append(LoopNode(1, tuple([(parent, place) for place, parent in enumerate(heads[-steps:])]), False, 1))
         nodes.append(node(0, head, parameters=True))
         heads.append(len(nodes) - 1)
-        if len(heads) > 200:
+        if len(heads) > 20:
             heads = heads[-1:]
     return nodes
 
