@@ -207,7 +207,8 @@ def main() -> None:
     names = options.only or list(CASES)
     ways = " | ".join(f"{way} / plain" for way in [*list(WAYS)[1:]])
     print(
-        f"| model | operations | {ways} | keep all / hooks | us per operation, keep nothing | peak MiB: plain / hooks / all / nothing |"
+        f"| model | operations | {ways} | keep all / hooks | us per operation, keep nothing "
+        "| peak MiB: plain / hooks / all / nothing |"
     )
     print("|---|---|" + "---|" * (len(WAYS) - 1) + "---|---|---|")
     results = []

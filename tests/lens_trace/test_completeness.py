@@ -26,7 +26,8 @@ NO_SAMPLE = {
         torch.miopen_batch_norm torch.miopen_convolution torch.miopen_convolution_add_relu torch.miopen_convolution_relu
         torch.miopen_convolution_transpose torch.miopen_depthwise_convolution torch.miopen_rnn torch.cudnn_batch_norm
         torch.Tensor.cuda torch.Tensor.ipu torch.Tensor.mtia torch.Tensor.xpu torch.Tensor.pin_memory
-        torch.Tensor.record_stream torch.batch_norm_backward_elemt torch.batch_norm_backward_reduce torch.batch_norm_elemt
+        torch.Tensor.record_stream torch.batch_norm_backward_elemt torch.batch_norm_backward_reduce
+        torch.batch_norm_elemt
         torch.batch_norm_gather_stats torch.batch_norm_gather_stats_with_counts torch.batch_norm_stats
         torch.cudnn_affine_grid_generator torch.cudnn_convolution torch.cudnn_convolution_add_relu
         torch.cudnn_convolution_relu torch.cudnn_convolution_transpose torch.cudnn_grid_sampler
@@ -55,6 +56,10 @@ def _square(*size: int) -> torch.Tensor:
 def _symmetric() -> torch.Tensor:
     a = torch.rand(3, 3)
     return a @ a.T + torch.eye(3)
+
+
+def _spectrum() -> torch.Tensor:
+    return torch.stft(torch.rand(400), 64, window=torch.hann_window(64), return_complex=True)
 
 
 GUESSES: list[Callable[[int], list[Any]]] = [
@@ -149,7 +154,9 @@ KEYED: dict[str, Callable[[], tuple[tuple[Any, ...], dict[str, Any]]]] = {
         (_square(2, 1, 3), torch.zeros(1, 1, 4), list(torch.nn.RNN(3, 4).parameters()), True, 1, 0.0, False, False,
          False), {},
     ),
-    "torch.lstm_cell": lambda: ((_square(2, 3), (torch.zeros(2, 4), torch.zeros(2, 4)), *torch.nn.LSTMCell(3, 4).parameters()), {}),
+    "torch.lstm_cell": lambda: (
+        (_square(2, 3), (torch.zeros(2, 4), torch.zeros(2, 4)), *torch.nn.LSTMCell(3, 4).parameters()), {},
+    ),
     "torch.gru_cell": lambda: ((_square(2, 3), torch.zeros(2, 4), *torch.nn.GRUCell(3, 4).parameters()), {}),
     "torch.nn.functional.multi_head_attention_forward": lambda: (
         (_square(2, 1, 4), _square(2, 1, 4), _square(2, 1, 4), 4, 2, _square(12, 4), None, None, None, False, 0.0,
@@ -176,8 +183,8 @@ KEYED: dict[str, Callable[[], tuple[tuple[Any, ...], dict[str, Any]]]] = {
     "torch.nn.functional.max_unpool1d": lambda: ((_square(1, 1, 2), torch.tensor([[[0, 2]]]), 2), {}),
     "torch.nn.functional.max_unpool2d": lambda: ((_square(1, 1, 1, 1), torch.tensor([[[[0]]]]), 2), {}),
     "torch.nn.functional.max_unpool3d": lambda: ((_square(1, 1, 1, 1, 1), torch.tensor([[[[[0]]]]]), 2), {}),
-    "torch.istft": lambda: ((torch.stft(torch.rand(400), 64, window=torch.hann_window(64), return_complex=True), 64), {"window": torch.hann_window(64)}),
-    "torch.Tensor.istft": lambda: ((torch.stft(torch.rand(400), 64, window=torch.hann_window(64), return_complex=True), 64), {"window": torch.hann_window(64)}),
+    "torch.istft": lambda: ((_spectrum(), 64), {"window": torch.hann_window(64)}),
+    "torch.Tensor.istft": lambda: ((_spectrum(), 64), {"window": torch.hann_window(64)}),
     "torch.convolution": lambda: ((_square(1, 2, 5), _square(3, 2, 3), None, [1], [0], [1], False, [0], 1), {}),
     "torch.conv_tbc": lambda: ((_square(4, 1, 2), _square(3, 2, 3), _square(3)), {}),
     "torch.conv_transpose1d": lambda: ((_square(1, 2, 5), _square(2, 3, 3)), {}),

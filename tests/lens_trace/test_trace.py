@@ -8,7 +8,7 @@ import dataclasses
 import functools
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import msgspec
 import pytest
@@ -269,9 +269,8 @@ def test_no_outputs_and_single_arguments() -> None:
         "input", "input", "add", "output",
     ]  # fmt: skip
     ordered = collections.OrderedDict(b=X, a=X + 1)
-    assert [lens_trace.trace(Calls(lambda d: d["a"] + d["b"]), ordered).trace.operations[i].address for i in (0, 1)] == [
-        "args.0.b", "args.0.a",
-    ]  # fmt: skip
+    operations = lens_trace.trace(Calls(lambda d: d["a"] + d["b"]), ordered).trace.operations
+    assert [operation.address for operation in operations[:2]] == ["args.0.b", "args.0.a"]
 
 
 @pytest.mark.parametrize(
@@ -354,7 +353,7 @@ def test_kinds_of_tensors(make: Any) -> None:
 
 def test_subclasses_keep_their_own_protocol() -> None:
     class Logged(torch.Tensor):
-        calls: list[str] = []
+        calls: ClassVar[list[str]] = []
 
         @classmethod
         def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
