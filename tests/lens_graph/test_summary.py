@@ -12,7 +12,7 @@ from .sample_traces import alexnet, branching, recurrent
 def test_summary_tells_class_structure_totals_and_modules() -> None:
     text = repr(build_history(alexnet()))
     assert text.startswith("AlexNet: 24 layers, feed-forward, no branches")
-    for part in ("24 (3.6 MB)", "192 in 16 tensors", "input_1_1 6x3x224x224", "1.0 s in all", "seed       3"):
+    for part in ("24 (3.4 MB)", "192 in 16 tensors", "input_1_1 6x3x224x224", "1.0 s in all", "seed       3"):
         assert part in text
     assert "    features (Sequential): 13 operations, 120 parameters\n      0 (Conv2d): 1 operation" in text
 
@@ -76,7 +76,7 @@ def test_notebook_shows_the_same_facts() -> None:
     assert "<b>AlexNet</b>" in html and "conv2d_3_8" in html and "features" in html
 
 
-@pytest.mark.parametrize(("nbytes", "text"), [(0, "0 B"), (999, "999 B"), (1000, "1.0 KB"), (244_403_360, "244.4 MB")])
+@pytest.mark.parametrize(("nbytes", "text"), [(0, "0 B"), (999, "999 B"), (1024, "1.0 KB"), (244_403_360, "233.1 MB")])
 def test_sizes_are_written_in_human_units(nbytes: int, text: str) -> None:
     assert human_bytes(nbytes) == text
 

@@ -1,6 +1,6 @@
 """How are facts written for people?
 
-Sizes in units of 1000 bytes as on a disk label, times in the unit that keeps the number short, and a layer as a small
+Sizes in steps of 1,024 as in the drawings, times in the unit that keeps the number short, and a layer as a small
 block of lines: who it is, what it computed, from whom and for whom, where it ran.
 """
 
@@ -22,13 +22,13 @@ def human_bytes(nbytes: int) -> str:
     """Write a number of bytes with a unit.
 
     >>> human_bytes(999), human_bytes(47_700_000)
-    ('999 B', '47.7 MB')
+    ('999 B', '45.5 MB')
     """
     size = float(nbytes)
     for unit in ("B", "KB", "MB", "GB", "TB"):
-        if size < 999.95 or unit == "TB":
+        if size < (1024 if unit == "B" else 999.95) or unit == "TB":
             return f"{nbytes} B" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
+        size /= 1024
     raise AssertionError("unreachable")
 
 
