@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.filesize import decimal
+from rich.filesize import pick_unit_and_suffix
 from rich.table import Table
 from rich.text import Text
 
@@ -47,7 +47,7 @@ def _row(layer: Any) -> tuple[Text, Text, Text, Text, Text]:
         Text(label),
         Text(getattr(layer, "containing_module_origin", None) or ""),
         Text("varies" if shape is None else "x".join(map(str, shape)) or "scalar"),
-        Text("varies" if nbytes is None else decimal(nbytes)),
+        Text("varies" if nbytes is None else _size(nbytes)),
         Text(f"{layer.num_params_total:,}" if layer.num_params_total else ""),
     )
 
@@ -55,6 +55,12 @@ def _row(layer: Any) -> tuple[Text, Text, Text, Text, Text]:
 def _totals(history: ModelHistory) -> Text:
     return Text(
         f"{len(history.layer_list):,} layers, {history.num_tensors_total:,} tensors"
-        f" ({decimal(history.tensor_fsize_total)}), {history.total_params:,} parameters"
-        f" in {history.total_param_tensors:,} tensors ({decimal(history.total_params_fsize)})"
+        f" ({_size(history.tensor_fsize_total)}), {history.total_params:,} parameters"
+        f" in {history.total_param_tensors:,} tensors ({_size(history.total_params_fsize)})"
     )
+
+
+def _size(nbytes: int) -> str:
+    # In steps of 1,024, as in the drawings.
+    unit, suffix = pick_unit_and_suffix(nbytes, ["bytes", "KB", "MB", "GB", "TB"], 1024)
+    return f"{nbytes / unit:,.1f} {suffix}" if unit > 1 else f"{nbytes} {suffix}"
