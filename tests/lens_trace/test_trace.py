@@ -489,3 +489,42 @@ def test_run_plain_returns_the_ground_truth_and_changes_nothing() -> None:
     assert torch.equal(plain, recording.tensors[recording.trace.outputs[0]])
     assert torch.equal(state, torch.get_rng_state())
     assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
+
+
+def test_lazy_parametrised_and_recursive_models_trace() -> None:
+    from torch.nn.utils import parametrizations
+
+    x = torch.rand(4, 6)
+    lazy = nn.Sequential(nn.LazyLinear(5), nn.LazyBatchNorm1d())
+    assert names(lens_trace.trace(lazy, x))[:2] == ["input", "linear"]
+    assert "_weight_norm" in names(lens_trace.trace(parametrizations.weight_norm(nn.Linear(6, 6)), x))
+    spectral = parametrizations.spectral_norm(nn.Linear(6, 6)).train()
+    before = copy.deepcopy(spectral.state_dict())
+    lens_trace.trace(spectral, x)
+    assert all(torch.equal(before[key], value) for key, value in spectral.state_dict().items())
+
+    class ContainsItself(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(6, 6)
+            self._modules["me"] = self
+
+        def forward(self, x: torch.Tensor, n: int = 2) -> torch.Tensor:
+            return x if n == 0 else self(self.linear(x), n - 1)
+
+    recording = lens_trace.trace(ContainsItself(), x)
+    assert names(recording) == ["input", "linear", "linear", "identity", "output"]
+    assert [c.pass_num for c in recording.trace.module_calls if c.address == ""] == [1, 2, 3]
+
+
+def test_backward_and_packed_sequences_inside_the_forward() -> None:
+    weight = nn.Linear(6, 1)
+
+    def learns(x: torch.Tensor) -> torch.Tensor:
+        loss = weight(x).sum()
+        loss.backward()
+        return loss
+
+    assert names(traced(learns, torch.rand(4, 6))) == ["input", "linear", "sum", "output"]
+    packed = traced(lambda t: nn.utils.rnn.pack_padded_sequence(t, [4], batch_first=True).data * 2, torch.rand(1, 4, 6))
+    assert "constant" not in names(packed)

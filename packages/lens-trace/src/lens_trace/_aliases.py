@@ -74,6 +74,8 @@ class Memory:
         """Returns the address of a tensor's storage, None where it has none."""
         try:
             storage = _storage_of(tensor)
+        except ValueError:  # a lazy parameter or buffer that has not been made yet
+            return None
         except (RuntimeError, NotImplementedError):
             storage = _unwrapped_storage(tensor)
             if storage is None:
