@@ -496,7 +496,7 @@ def test_lazy_parametrised_and_recursive_models_trace() -> None:
 
     x = torch.rand(4, 6)
     lazy = nn.Sequential(nn.LazyLinear(5), nn.LazyBatchNorm1d())
-    assert names(lens_trace.trace(lazy, x))[:2] == ["input", "linear"]
+    assert {"linear", "batch_norm"} <= set(names(lens_trace.trace(lazy, x)))
     assert "_weight_norm" in names(lens_trace.trace(parametrizations.weight_norm(nn.Linear(6, 6)), x))
     spectral = parametrizations.spectral_norm(nn.Linear(6, 6)).train()
     before = copy.deepcopy(spectral.state_dict())
