@@ -3,6 +3,7 @@
 from lens_validate._errors import NotARecordingError, ValidateError, ValidationWarning
 from lens_validate._report import EdgeReport, OperationReport, PassReport, ValidationReport, Verdict
 from lens_validate._validate import validate
+from lens_validate._window import validate_while_running
 
 __all__ = [
     "EdgeReport",
@@ -14,4 +15,5 @@ __all__ = [
     "ValidationWarning",
     "Verdict",
     "validate",
+    "validate_while_running",
 ]

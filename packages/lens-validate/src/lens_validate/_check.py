@@ -28,6 +28,7 @@ from lens_validate._perturb import Draw, Noise, like_draws, wide_draws
 from lens_validate._replay import Call, Outcome, WrongResult, prepare, run
 from lens_validate._report import EdgeReport, OperationReport
 from lens_validate._tolerance import EXACT, Tolerance, tolerance_of
+from lens_validate._transforms import first_of_batch, is_wrapped, wrapped_like
 from lens_validate._values import MissingValue, Values, WrongValue
 
 UNINITIALISED = frozenset(
@@ -45,6 +46,9 @@ UNINITIALISED = frozenset(
     ]
 )
 """Functions whose result holds whatever the memory held before."""
+
+
+_READ_THE_GRAPH = frozenset({"torch.autograd.grad", "torch.autograd.backward", "torch.Tensor.backward"})
 
 
 def check_call(
@@ -70,6 +74,8 @@ def check_call(
         return [report_of(operation, verdict, reason, modules) for operation in operations]
 
     try:
+        if operations[0].function is not None and operations[0].function.qualified_name in _READ_THE_GRAPH:
+            return all_are("unverified", "it reads autograd's graph, of which saved values have none")
         call = prepare(operations, values, recording, known)
         if any(tensor.device.type == "meta" for tensor in call.tensors.values()) or _is_meta(operations):
             return all_are("unverified", "it ran on the meta device, where tensors have no values")
@@ -133,6 +139,8 @@ def _replayed(call: Call, outcome: Outcome, index: int, values: Values) -> tuple
     difference = find_difference(saved, replayed, _tolerance(call, saved), output=index)
     if difference is not None:
         return "failed", difference
+    if outcome.untrue is not None:
+        return "failed", outcome.untrue
     if outcome.undeclared:
         return "failed", f"it wrote argument {_shown(outcome.undeclared[0])}, which the record does not say"
     return "passed", ""
@@ -232,14 +240,25 @@ def _show_that_it_matters(
 ) -> tuple[str, str]:
     if trusts(call.name, path):
         return "exempt", CRASHES
-    value = call.tensors[path].detach()
+    value = first_of_batch(call.tensors[path].detach())
     args, kwargs = rebuild(call.first, call.tensors, call.recording.objects)
     bound = None if value.is_floating_point() or value.is_complex() else index_bound(call.name, path, args, kwargs)
     trial = _Trial(call, outcome, path, mask)
     if trial.any_changes(like_draws(value, noise, bound=bound)):
         return "passed", ""
-    case = Case(call.name, path, args, kwargs, call.tensors, (*outcome.outputs, *outcome.written), trial.is_unchanged, is_part=mask is not None)
+    case = Case(
+        call.name,
+        path,
+        args,
+        kwargs,
+        call.tensors,
+        (*outcome.outputs, *outcome.written),
+        trial.is_unchanged,
+        is_part=mask is not None,
+    )
     reason = find_exemption(case)
+    if reason is None and is_wrapped(call.tensors[path]):
+        reason = "inside a transform its values cannot be looked at"
     if reason is not None:
         return "exempt", reason
     others = [tensor for other, tensor in call.tensors.items() if other != path]
@@ -308,6 +327,7 @@ class _Trial:
         value = self._call.tensors[self._path]
         if self._mask is not None:
             replacement = torch.where(self._mask, replacement, value.detach())
+        replacement = wrapped_like(replacement, value)
         after = run(self._call, {self._path: replacement})
         if _is_uninitialised(self._call, self._before[0]):
             return [t.shape for t in after.outputs] != [t.shape for t in self._before[: len(after.outputs)]]

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from lens_validate._tolerance import EXACT, ULPS, Tolerance
+from lens_validate._transforms import unwrapped
 
 _BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
@@ -28,7 +29,7 @@ def find_difference(saved: Tensor, replayed: Tensor, tolerance: Tolerance = EXAC
         tolerance: What a difference may be.
         output: Which of the call's outputs this is; picks its magnitudes.
     """
-    saved, replayed = saved.detach(), replayed.detach()
+    saved, replayed = unwrapped(saved).detach(), unwrapped(replayed).detach()
     for what in ("shape", "dtype", "layout", "is_quantized"):
         left, right = getattr(saved, what), getattr(replayed, what)
         if left != right:
@@ -168,6 +169,7 @@ def _first(saved: Tensor, replayed: Tensor, wrong: Tensor) -> str:
 
 def changed(before: Tensor, after: Tensor, tolerance: Callable[[], Tolerance]) -> bool:
     """Whether `after` differs from `before` by more than rounding; looks at a sample before it looks at everything."""
+    before, after = unwrapped(before), unwrapped(after)
     if before.shape != after.shape or before.dtype != after.dtype or before.layout != after.layout:
         return True
     if before.device.type == "meta":

@@ -393,15 +393,15 @@ _SHAPED = (
     + " expand_as view_as reshape_as type_as to resize_as _shape_as_tensor broadcast_tensors meshgrid normal bernoulli"
 )
 _WRITERS = """copy fill zero normal uniform random bernoulli exponential cauchy log_normal geometric setitem index_put
-index_copy index_fill scatter masked_fill masked_scatter fill_diagonal set resize_as data.__set__ select_scatter
-slice_scatter diagonal_scatter _index_put_impl eye zeros_ trunc_normal constant randint"""
+index_copy index_fill scatter masked_fill masked_scatter fill_diagonal set resize_as data.__set__ set_data
+select_scatter slice_scatter diagonal_scatter _index_put_impl eye zeros_ trunc_normal constant randint"""
 _PRODUCTS = """mul matmul mm bmm mv dot vdot inner outer ger linear conv1d conv2d conv3d convolution _convolution
 conv_transpose1d conv_transpose2d conv_transpose3d einsum bilinear tensordot kron logical_and bitwise_and cross
 multi_dot chain_matmul conv_tbc cosine_similarity scaled_dot_product_attention deform_conv2d prelu _grouped_mm"""
 
 
-_TAKERS = """getitem setitem select narrow split split_with_sizes chunk unbind tensor_split index_select index gather take
-take_along_dim masked_select diagonal unfold as_strided view expand slice_scatter index_put scatter copy fill zero
+_TAKERS = """getitem setitem select narrow split split_with_sizes chunk unbind tensor_split index_select index gather
+take take_along_dim masked_select diagonal unfold as_strided view expand slice_scatter index_put scatter copy fill zero
 masked_fill tril triu diag slice identity data set_data cat stack where"""
 
 

@@ -16,7 +16,7 @@ from lens_trace import Geometry, Operation, OperationId, Recording, TensorRef
 from lens_validate._arguments import tensor_leaves
 from lens_validate._layout import geometry_of, owners
 
-_WRITE_NO_VALUES = frozenset(
+WRITE_NO_VALUES = frozenset(
     [
         "detach_",
         "requires_grad_",
@@ -72,7 +72,7 @@ def _writers(recording: Recording) -> dict[int | None, list[OperationId]]:
         storage = operation.output.storage
         if not operation.is_inplace or operation.function is None or storage is None or not born[storage]:
             continue
-        if operation.function.name not in _WRITE_NO_VALUES:
+        if operation.function.name not in WRITE_NO_VALUES:
             found.setdefault(storage, []).append(operation.id)
     return found
 

@@ -22,6 +22,7 @@ from lens_validate._context import applied
 from lens_validate._layout import Layout, geometry_of
 from lens_validate._names import canonical_name
 from lens_validate._recurrent import misfit
+from lens_validate._transforms import is_wrapped
 from lens_validate._values import MissingValue, Values
 
 
@@ -64,12 +65,16 @@ class Outcome:
         outputs: The tensors returned, one for each operation of the call.
         written: The arguments after the call, one for each of its `writes`.
         undeclared: Paths of arguments that it changed although the record does not say so.
+        untrue: What the record says of its writing that is not so, in words.
     """
 
-    def __init__(self, outputs: list[Tensor], written: list[Tensor], undeclared: list[Path]) -> None:
+    def __init__(
+        self, outputs: list[Tensor], written: list[Tensor], undeclared: list[Path], untrue: str | None
+    ) -> None:
         self.outputs = outputs
         self.written = written
         self.undeclared = undeclared
+        self.untrue = untrue
 
 
 class WrongResult(Exception):
@@ -117,7 +122,8 @@ def run(call: Call, changes: Mapping[Path, Tensor] | None = None) -> Outcome:
     outputs = _outputs(call, result, args, kwargs)
     written = [value_at(args, kwargs, write.path) for write in call.first.writes]
     undeclared = _undeclared(call, tensors, given, outputs, written) if call.may_write else []
-    return Outcome([t.detach() for t in outputs], [t.detach() for t in written], undeclared)
+    untrue = _untrue_writes(call, tensors, given, outputs, written) if call.may_write else None
+    return Outcome([t.detach() for t in outputs], [t.detach() for t in written], undeclared, untrue)
 
 
 _STATISTICS = ("batch_norm", "instance_norm", "fake_quant", "moving_avg", "rnn_flatten")
@@ -133,7 +139,7 @@ def may_write(operation: Operation) -> bool:
         or bool(operation.writes)
         or function.kind in ("extension", "module", "scripted")
         or (name.endswith("_") and not name.endswith("__"))
-        or name in ("__setitem__", "data.__set__", "set_")
+        or name in ("__setitem__", "data.__set__", "set_data", "set_")
         or (name.startswith("__i") and name.endswith("__") and name not in ("__invert__", "__index__", "__int__"))
         or any(key == "out" for key, _ in operation.kwargs)
         or any(part in name for part in _STATISTICS)
@@ -147,6 +153,8 @@ def _following_gradients(call: Call, tensors: dict[Path, Tensor]) -> dict[Path, 
     if context is None or not context.grad or context.inference:
         return tensors
     operations = call.known
+    if any(is_wrapped(tensor) for tensor in tensors.values()):
+        return tensors
     for path, reference in call.leaves:
         value = tensors[path]
         if not isinstance(reference, TensorRef) or not value.is_floating_point() or value.is_inference():
@@ -294,6 +302,22 @@ def _undeclared(
         if not is_same(tensor, before[path]):
             found.append(path)
     return found
+
+
+def _untrue_writes(
+    call: Call, before: dict[Path, Tensor], given: dict[Path, Tensor], outputs: list[Tensor], written: list[Tensor]
+) -> str | None:
+    handed_in = {_storage(tensor) for tensor in given.values()}
+    returned_one = any(_storage(output) in handed_in for output in outputs)
+    if call.first.is_inplace and handed_in and not returned_one:
+        return "it is on record as in place, and returned none of its arguments"
+    for write, tensor in zip(call.first.writes, written, strict=True):
+        known = before.get(write.path)
+        if known is None or any(part in call.name for part in _STATISTICS) or tensor.is_inference():
+            continue
+        if tensor._version == 0 and is_same(tensor, known):
+            return f"it is on record as writing argument {write.path[0]}, and did not"
+    return None
 
 
 def _storage(tensor: Tensor) -> int:

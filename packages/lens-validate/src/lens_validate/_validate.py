@@ -13,10 +13,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from lens_trace import Operation, OperationId, Recording
-from lens_validate._causes import explained, find_causes
 from lens_validate._check import check_call, report_of
+from lens_validate._conclusion import by_id, concluded, module_addresses, readers_of
 from lens_validate._errors import NotARecordingError
 from lens_validate._overlays import forgotten_writes
 from lens_validate._perturb import Noise
@@ -25,6 +26,7 @@ from lens_validate._report import NOT_RUN, OperationReport, PassReport, Validati
 from lens_validate._sources import check_output, check_source
 from lens_validate._structure import contradictions
 from lens_validate._values import SavedValues
+from lens_validate._window import checked_again
 from lens_validate._witness import Witness, compare_forward, compare_records, given_inputs, saved_inputs
 
 _NO_ARGUMENTS: Any = object()
@@ -68,58 +70,29 @@ def validate(
             "lens_torch.validate_saved_activations(model, inputs)."
         )
     with torch.inference_mode(False), torch.no_grad():
-        reports, findings = _check_recording(recording, args, kwargs, seed, progress)
-        plain, second, wrong = _call_witnesses(recording, model, args, kwargs, reports)
+        wrong, findings = contradictions(recording)
+        reports = _check_calls(recording, wrong, Noise(seed), progress)
+        witness = _witness(recording, model, args, kwargs)
+        plain, second, differing = _call(witness, reports)
+        if isinstance(witness, Witness) and any(report.verdict == "unverified" for report in reports.values()):
+            reports = checked_again(reports, witness)
+        reports = _check_sources(
+            recording, reports, wrong, {} if args is _NO_ARGUMENTS else given_inputs(recording, args, kwargs)
+        )
+    return concluded(recording, {**reports, **differing}, plain, second, findings, time.perf_counter() - started)
+
+
+def _check_calls(
+    recording: Recording, wrong: dict[OperationId, str], noise: Noise, progress: Progress
+) -> dict[OperationId, OperationReport]:
+    """Returns the findings on everything that can be replayed, from the outputs back."""
     trace = recording.trace
-    known = {operation.id: operation for operation in trace.operations}
-    modules = module_addresses(recording)
-    reports = [
-        report_of(known[r.operation], "failed", wrong[r.operation], modules, r.edges)
-        if r.operation in wrong and r.verdict != "failed"
-        else r
-        for r in reports
-    ]
-    causes = find_causes(reports, known)
-    return ValidationReport(
-        trace.model_name,
-        tuple(explained(reports, causes, known)),
-        causes,
-        plain,
-        second,
-        tuple(findings),
-        time.perf_counter() - started,
+    known, modules = by_id(trace), module_addresses(trace)
+    wrong.update(
+        {operation: r for operation, r in forgotten_writes(recording, known).items() if operation not in wrong}
     )
-
-
-def module_addresses(recording: Recording) -> dict[int, str]:
-    """Returns the address of the innermost module of each operation that ran in one."""
-    calls = recording.trace.module_calls
-    return {
-        operation.id: calls[operation.module_calls[-1]].address
-        for operation in recording.trace.operations
-        if operation.module_calls and 0 <= operation.module_calls[-1] < len(calls)
-    }
-
-
-def readers_of(operations: tuple[Operation, ...]) -> dict[OperationId, tuple[OperationId, ...]]:
-    """Returns the operations that read each operation, in execution order."""
-    found: dict[OperationId, dict[OperationId, None]] = {}
-    for operation in operations:
-        for parent in operation.parents:
-            found.setdefault(parent.operation, {})[operation.id] = None
-    return {parent: tuple(readers) for parent, readers in found.items()}
-
-
-def _check_recording(
-    recording: Recording, args: Any, kwargs: Mapping[str, Any] | None, seed: int, progress: Progress
-) -> tuple[list[OperationReport], list[str]]:
-    trace = recording.trace
-    known = {operation.id: operation for operation in trace.operations}
-    modules = module_addresses(recording)
-    wrong, findings = contradictions(recording)
-    wrong = {**forgotten_writes(recording, known), **wrong}
-    reports = {operation: report_of(known[operation], "failed", reason, modules) for operation, reason in wrong.items()}
-    values, noise = SavedValues(recording), Noise(seed)
+    reports = {o: report_of(known[o], "failed", reason, modules) for o, reason in wrong.items()}
+    values = SavedValues(recording)
     groups = _calls(trace.operations)
     report = reporter(progress, len(groups))
     for done, operations in enumerate(reversed(groups), 1):
@@ -130,15 +103,27 @@ def _check_recording(
         for entry in found:
             reports.setdefault(entry.operation, entry)
         report(done)
-    given = {} if args is _NO_ARGUMENTS else given_inputs(recording, args, kwargs)
-    readers = readers_of(trace.operations)
+    return reports
+
+
+def _check_sources(
+    recording: Recording,
+    reports: dict[OperationId, OperationReport],
+    wrong: dict[OperationId, str],
+    given: Mapping[OperationId, Tensor],
+) -> dict[OperationId, OperationReport]:
+    """Returns the findings with those on inputs, buffers and constants added."""
+    trace = recording.trace
+    known, modules, readers = by_id(trace), module_addresses(trace), readers_of(trace)
+    values = SavedValues(recording)
+    complete = dict(reports)
     for operation in trace.operations:
         if operation.id not in reports:
             reads = readers.get(operation.id, ())
-            reports[operation.id] = check_source(
+            complete[operation.id] = check_source(
                 operation, values, recording, reports, reads, given, modules, known, lambda reader: reader not in wrong
             )
-    return [reports[operation.id] for operation in trace.operations], findings
+    return complete
 
 
 def _calls(operations: tuple[Operation, ...]) -> list[tuple[Operation, ...]]:
@@ -152,30 +137,37 @@ def _calls(operations: tuple[Operation, ...]) -> list[tuple[Operation, ...]]:
     return [tuple(group) for group in groups.values()]
 
 
-def _call_witnesses(
-    recording: Recording,
-    model: torch.nn.Module | None,
-    args: Any,
-    kwargs: Mapping[str, Any] | None,
-    reports: list[OperationReport],
-) -> tuple[PassReport, PassReport, dict[OperationId, str]]:
+def _witness(
+    recording: Recording, model: torch.nn.Module | None, args: Any, kwargs: Mapping[str, Any] | None
+) -> Witness | PassReport:
+    """Returns the model as a witness, or why it cannot be one."""
     if model is None:
-        return NOT_RUN, NOT_RUN, {}
+        return NOT_RUN
     if args is _NO_ARGUMENTS:
         made = saved_inputs(recording)
         if made is None:
-            not_run = PassReport("unverified", "not run: give validate() the args that the model was traced with")
-            return not_run, not_run, {}
+            return PassReport("unverified", "not run: give validate() the args that the model was traced with")
         args, kwargs = made[0], {**made[1], **(kwargs or {})}
-    witness = Witness(recording, model, args, kwargs)
-    modes = _grad_mode(recording)
-    with modes:
-        plain = compare_forward(witness, has_failures=any(r.verdict == "failed" for r in reports))
-        second, wrong = compare_records(witness)
-    return plain, second, wrong
+    return Witness(recording, model, args, kwargs)
 
 
-def _grad_mode(recording: Recording) -> torch.set_grad_enabled:
-    # The forward ran in its caller's grad mode, which the first call still tells.
-    first = next((operation.context for operation in recording.trace.operations if operation.context is not None), None)
-    return torch.set_grad_enabled(first is not None and first.grad)
+def _call(
+    witness: Witness | PassReport, reports: dict[OperationId, OperationReport]
+) -> tuple[PassReport, PassReport, dict[OperationId, OperationReport]]:
+    """Returns what the witness says of the outputs and of the records, and which operations it contradicts."""
+    if isinstance(witness, PassReport):
+        return witness, witness, {}
+    trace = witness.recording.trace
+    witness.take_mode()
+    plain = compare_forward(witness, has_failures=any(report.verdict == "failed" for report in reports.values()))
+    second, differing = compare_records(witness)
+    known, modules = by_id(trace), module_addresses(trace)
+    return (
+        plain,
+        second,
+        {
+            operation: report_of(known[operation], "failed", reason, modules)
+            for operation, reason in differing.items()
+            if operation not in reports or reports[operation].verdict != "failed"
+        },
+    )

@@ -149,6 +149,6 @@ class SavedValues:
 
 
 def _not_kept(operation: Operation) -> str:
-    if operation.output.storage is None and operation.output.layout == "strided":
-        return f"the value of operation {operation.id} lived inside a transform such as vmap and ended with it"
-    return f"the value of operation {operation.id} was not kept"
+    return (
+        f"the value of operation {operation.id} was not kept (not asked for, or it ended with a transform such as vmap)"
+    )

@@ -12,11 +12,12 @@ functions, the results and a third trace all agree are wrong records, and are na
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Generator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, cast
 
 import torch
+from msgspec.structs import replace
 from torch import Tensor
 
 from lens_trace import (
@@ -33,14 +34,18 @@ from lens_trace import (
     run_plain,
     trace,
 )
-from lens_validate._arguments import part_at
+from lens_validate._arguments import part_at, tensor_leaves
 from lens_validate._compare import find_difference
 from lens_validate._report import PassReport
 from lens_validate._values import MissingValue, SavedValues, WrongValue
 
 
 class Witness:
-    """The model and the inputs that it was recorded on."""
+    """The model and the inputs that it was recorded on.
+
+    Attributes:
+        modes: Grad mode and inference mode to run it in; those of now when None.
+    """
 
     def __init__(
         self, recording: Recording, model: torch.nn.Module, args: Any, kwargs: Mapping[str, Any] | None
@@ -49,16 +54,43 @@ class Witness:
         self.model = model
         self.args = args
         self.kwargs = kwargs
+        self.modes: tuple[bool, bool] | None = None
 
     def forward(self) -> Any:
         """Returns what a plain forward returns."""
-        with self._as_recorded():
+        with self._as_recorded(), self._in_mode():
             return run_plain(self.model, self.args, self.kwargs, seed=self.recording.trace.seed)
 
-    def trace(self) -> Recording:
+    def trace(self, sink: Callable[..., None] | None = None) -> Recording:
         """Returns a second trace without values."""
-        with self._as_recorded():
-            return trace(self.model, self.args, self.kwargs, keep=nothing, seed=self.recording.trace.seed)
+        with self._as_recorded(), self._in_mode():
+            seed = self.recording.trace.seed
+            return trace(self.model, self.args, self.kwargs, keep=nothing, seed=seed, sink=sink)
+
+    def take_mode(self) -> None:
+        """Finds the modes that the forward was called in: those under which a second trace makes the same records.
+
+        They are not on record, but each operation tells its own, and most ran in the caller's.
+        """
+        seen = [(o.context.grad, o.context.inference) for o in self.recording.trace.operations if o.context is not None]
+        self.modes = seen[0] if seen else (False, False)
+        for self.modes in dict.fromkeys(seen) if len(set(seen)) > 1 else ():
+            try:
+                other = self.trace()
+            except Exception:  # then every mode will say so where it is asked for
+                return
+            ours = [o.context for o in self.recording.trace.operations]
+            if ours == [o.context for o in other.trace.operations]:
+                return
+
+    @contextmanager
+    def _in_mode(self) -> Generator[None]:
+        if self.modes is None:
+            yield
+            return
+        grad, inference = self.modes
+        with torch.inference_mode(inference), torch.set_grad_enabled(grad):
+            yield
 
     def _as_recorded(self) -> AbstractContextManager[Any]:
         # Without a seed the first random operation still tells what state the pass began with.
@@ -202,7 +234,7 @@ _COMPARED = (
 def _record_differences(recording: Recording, other: Recording) -> dict[OperationId, str]:
     found: dict[OperationId, str] = {}
     for left, right in zip(recording.trace.operations, other.trace.operations, strict=False):
-        reason = _difference(left, right)
+        reason = record_difference(left, right)
         if reason is None and left.call_id is not None and left.uses_rng:
             ours, theirs = recording.rng_states.get(left.call_id), other.rng_states.get(left.call_id)
             if ours is not None and theirs is not None and not torch.equal(ours.cpu, theirs.cpu):
@@ -212,9 +244,22 @@ def _record_differences(recording: Recording, other: Recording) -> dict[Operatio
     return found
 
 
-def _difference(left: Operation, right: Operation) -> str | None:
+def record_difference(left: Operation, right: Operation, *, is_running: bool = False) -> str | None:
+    """Returns what differs between the records of one operation in two traces, None when they say the same.
+
+    Args:
+        left: One record.
+        right: The other.
+        is_running: The other was made while the model runs: storages are numbered in another order there.
+    """
     for name in _COMPARED:
         ours, theirs = getattr(left, name), getattr(right, name)
+        if is_running and name == "output":
+            ours, theirs = replace(ours, storage=None), replace(theirs, storage=None)
+        elif is_running and name == "writes":
+            ours, theirs = [write.path for write in ours], [write.path for write in theirs]
+        elif is_running and name in ("args", "kwargs"):
+            ours, theirs = tensor_leaves(left), tensor_leaves(right)  # opaque objects are numbered in another order too
         if ours is not theirs and ours != theirs:
             return f"its {name} differs from that in a second trace: {_short(ours)} here, {_short(theirs)} there"
     return None
