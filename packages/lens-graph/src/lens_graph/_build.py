@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from lens_graph._branches import find_branches
+from lens_graph._collector import without_collector
 from lens_graph._distances import measure_distances
 from lens_graph._graph import Graph, build_graph
 from lens_graph._history import ModelHistory
@@ -27,6 +28,7 @@ from lens_graph._signatures import make_loop_nodes
 from lens_trace import Trace
 
 
+@without_collector
 def build_history(
     trace: Trace,
     tensors: Mapping[Any, Any] | None = None,

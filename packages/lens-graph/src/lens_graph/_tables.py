@@ -16,6 +16,7 @@ from typing import Any, Literal, get_args
 
 import polars as pl
 
+from lens_graph._collector import without_collector
 from lens_graph._column import Column, ColumnKind, Rows
 from lens_graph._interpretation import Interpretation
 from lens_graph._layer_columns import EDGE_COLUMNS, LAYER_COLUMNS, READ_COLUMNS
@@ -109,6 +110,7 @@ class Tables:
     def _rows(self) -> Rows:
         return Rows(self._facts)
 
+    @without_collector
     def _frame(self, table: TableName) -> pl.DataFrame:
         return pl.DataFrame([_series(column, column.values(self._rows)) for column in _COLUMNS[table]])
 
