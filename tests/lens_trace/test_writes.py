@@ -282,3 +282,8 @@ def test_bytes_of_shared_memory_are_counted_once() -> None:
 
 def test_model_is_a_plain_function_of_its_arguments() -> None:
     assert names(lens_trace.trace(Calls(lambda *, a: a + 1), (), {"a": X})) == ["input", "add", "output"]
+
+
+def test_functions_that_only_read_are_on_record_as_such() -> None:
+    recording = traced(lambda x: x.sort()[0] + x.max() + x.topk(2)[0].sum(), X)
+    assert not any(o.writes or o.is_inplace for o in recording.trace.operations)
