@@ -70,8 +70,8 @@ def _write_by_schema(role: Role, schemas: list[Any], keywords: bool = True) -> N
         for position, argument in enumerate(schema.arguments):
             if argument.kwarg_only and not keywords:
                 continue
-            # TorchScript's own overloads write lists of numbers (`sort.int`): no tensor is meant by those.
-            if "Tensor" not in str(argument.type):
+            # TorchScript's overloads for lists (`sort` of a Python list) write the list: no tensor is meant by those.
+            if str(argument.type) not in ("Tensor", "Optional[Tensor]") and not keywords:
                 continue
             if argument.alias_info is not None and argument.alias_info.is_write:
                 found[(-1 if argument.kwarg_only else position, argument.name)] = None
