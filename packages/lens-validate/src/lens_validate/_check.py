@@ -19,10 +19,11 @@ from torch import Tensor
 
 from lens_trace import Operation, OperationId, ParameterRef, Path, Recording, TensorRef
 from lens_validate._arguments import array_paths, constants, rebuild
+from lens_validate._case import Case
 from lens_validate._compare import changed, find_difference
 from lens_validate._domains import CRASHES, index_bound, trusts
 from lens_validate._errors import CannotRebuildError
-from lens_validate._exempt import Case, find_exemption
+from lens_validate._exempt import find_exemption
 from lens_validate._names import canonical_name
 from lens_validate._perturb import Draw, Noise, like_draws, wide_draws
 from lens_validate._replay import Call, Outcome, WrongResult, prepare, run

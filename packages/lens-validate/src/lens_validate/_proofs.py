@@ -1,0 +1,296 @@
+"""When can other values of an argument really not change the result?
+
+Each function here looks at the actual values of one call and proves one reason; `lens_validate._exempt` says which
+proofs are tried for which functions and arguments.  None of them believes a name alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from lens_validate._case import Case
+from lens_validate._domains import trusts
+
+
+def is_zero(value: Any) -> bool:
+    if isinstance(value, Tensor):
+        return value.numel() > 0 and not bool((value != 0).any())
+    return isinstance(value, (int, float, complex)) and value == 0
+
+
+def is_constant(value: Tensor) -> bool:
+    flat = value.reshape(-1)
+    return flat.numel() > 0 and bool((flat == flat[0]).all())
+
+
+def rows_are_equal(value: Tensor, dimension: int) -> bool:
+    return value.shape[dimension] > 0 and bool((value == value.narrow(dimension, 0, 1)).all())
+
+
+def nothing_to_read(case: Case) -> bool:
+    return case.value.numel() == 0
+
+
+def nothing_to_show(case: Case) -> bool:
+    if case.name in _SHAPED_BY_VALUES or (case.name in _SUBSCRIPTED and case.path[0] != 0):
+        return False
+    return bool(case.outputs) and all(output.numel() == 0 for output in case.outputs)
+
+
+_SUBSCRIPTED = frozenset({"getitem", "index", "masked_select", "repeat_interleave", "where"})
+_SHAPED_BY_VALUES = frozenset({"nonzero", "unique", "argwhere", "unique_consecutive"})
+
+
+def is_not_taken(case: Case) -> bool:
+    # The part of the argument that this parent wrote is not among the elements that the function takes.
+    return case.is_part and case.poison_is_unread()
+
+
+def only_shape_is_read(case: Case) -> bool:
+    return case.poison_is_unread()
+
+
+def is_uninitialised(case: Case) -> bool:
+    return True  # the result has no values to compare: only its shape came from the argument
+
+
+def is_written_over(case: Case) -> bool:
+    return (case.is_at(0, "input", "self") or case.path[0] == "out") and case.poison_is_unread()
+
+
+def is_out(case: Case) -> bool:
+    return case.path[0] == "out" and case.poison_is_unread()
+
+
+def where_takes_the_other(case: Case) -> bool:
+    condition = case.given(0, "condition")
+    if not isinstance(condition, Tensor):
+        return False
+    if case.is_at(1, "input", "self"):
+        return not bool(condition.any())
+    return case.is_at(2, "other") and bool(condition.all())
+
+
+def where_chooses_between_equals(case: Case) -> bool:
+    if not case.is_at(0, "condition") or len(case.args) + len(case.kwargs) < 3:
+        return False
+    return are_equal(case.given(1, "input"), case.given(2, "other"))
+
+
+def are_equal(left: Any, right: Any) -> bool:
+    if not isinstance(left, Tensor) and not isinstance(right, Tensor):
+        return bool(left == right)
+    pair = [torch.as_tensor(x) for x in (left, right)]
+    return bool(((pair[0] == pair[1]) | ((pair[0] != pair[0]) & (pair[1] != pair[1]))).all())
+
+
+def fills_with_what_is_there(case: Case) -> bool:
+    return case.is_at(1, "mask") and are_equal(case.given(0, "input"), case.given(2, "value"))
+
+
+def mask_selects_nothing(case: Case) -> bool:
+    mask = case.given(1, "mask")
+    return (
+        not case.is_at(0, "input") and not case.is_at(1, "mask") and isinstance(mask, Tensor) and not bool(mask.any())
+    )
+
+
+def subscript_selects_nothing(case: Case) -> bool:
+    if not case.is_at(2, "value", "values"):
+        return False
+    subscript = case.given(1, "indices")
+    parts: list[Any] = list(cast("Any", subscript)) if isinstance(subscript, (tuple, list)) else [subscript]
+    return (
+        any(isinstance(p, Tensor) and (not bool(p.any()) if p.dtype is torch.bool else p.numel() == 0) for p in parts)
+        or case.args[0][tuple(parts) if isinstance(subscript, (tuple, list)) else subscript].numel() == 0
+    )
+
+
+def writes_what_is_there(case: Case) -> bool:
+    # Wherever it writes, the memory holds this very value already.
+    if not case.is_at(1, "indices", "mask") and not case.is_at(2, "index"):
+        return False
+    target = case.given(0, "input")
+    value = (
+        case.given(2, "value") if case.is_at(1, "indices", "mask") else case.given(3, "src", case.kwargs.get("value"))
+    )
+    if not isinstance(target, Tensor) or not is_constant(target):
+        return False
+    return are_equal(target.reshape(-1)[0], value)
+
+
+def reads_from_equals(case: Case) -> bool:
+    source = case.given(0, "input", case.kwargs.get("weight"))
+    if case.path[0] == 0 or not isinstance(source, Tensor) or case.value.is_floating_point():
+        return False
+    if case.name in ("embedding", "embedding_bag"):
+        return rows_are_equal(source, 0)
+    dimension = case.given(1, "dim")
+    if case.name in ("index_select", "gather") and isinstance(dimension, int):
+        return rows_are_equal(source, dimension)
+    return is_constant(source)
+
+
+def adds_zero_there(case: Case) -> bool:
+    return case.is_at(2, "index") and is_zero(case.given(3, "src", case.kwargs.get("source")))
+
+
+def other_factor_is_zero(case: Case) -> bool:
+    others = case.others
+    if any(is_zero(other) for other in others):
+        return True
+    return case.name in ("mul", "bitwise_and", "logical_and") and any(
+        is_zero(a) for a in case.args if not isinstance(a, bool)
+    )
+
+
+def numerator_is_zero(case: Case) -> bool:
+    if case.name in ("rdiv", "reciprocal"):
+        return case.is_at(0, "input") and is_zero(case.given(1, "other"))
+    return case.is_at(1, "other") and is_zero(case.given(0, "input"))
+
+
+def scaled_by_zero(case: Case) -> bool:
+    # Normalisation with a weight of zero gives its bias, whatever it normalises.
+    weights = {
+        "batch_norm": (1, (0, 3, 4)),
+        "layer_norm": (2, (0,)),
+        "group_norm": (2, (0,)),
+        "instance_norm": (1, (0, 3, 4)),
+        "rms_norm": (2, (0,)),
+        "native_layer_norm": (2, (0,)),
+    }
+    position, exempt = weights[case.name]
+    return case.path[0] in (*exempt, "input") and is_zero(case.given(position, "weight"))
+
+
+def coefficient_is_zero(case: Case) -> bool:
+    if case.name in ("add", "sub", "rsub"):
+        scaled = 0 if case.name == "rsub" else 1
+        return case.is_at(scaled, "other") and case.kwargs.get("alpha", 1) == 0
+    if case.name in ("addmm", "addmv", "baddbmm", "addbmm", "addr"):
+        if case.is_at(0, "input"):
+            return case.kwargs.get("beta", 1) == 0
+        return case.kwargs.get("alpha", 1) == 0 or any(
+            is_zero(o) for p, o in case.tensors.items() if p not in ((0,), case.path)
+        )
+    if case.name in ("addcmul", "addcdiv"):
+        if case.is_at(0, "input"):
+            return False
+        other = case.given(1, "tensor1") if case.is_at(2, "tensor2") else case.given(2, "tensor2")
+        return case.kwargs.get("value", 1) == 0 or (
+            is_zero(other) and (case.name == "addcmul" or case.is_at(2, "tensor2"))
+        )
+    weight = case.given(2, "weight")
+    return case.name == "lerp" and (
+        (case.is_at(1, "end") and is_zero(weight))
+        or (case.is_at(0, "input") and are_equal(weight, 1.0))
+        or (case.is_at(2, "weight") and are_equal(case.given(0, "input"), case.given(1, "end")))
+    )
+
+
+def one_power(case: Case) -> bool:
+    if case.is_at(0, "input", "self"):
+        exponent = case.given(1, "exponent")
+        return is_zero(exponent)
+    return are_equal(case.given(0, "input"), 1)
+
+
+def other_is_infinite(case: Case) -> bool:
+    return any(o.is_floating_point() and o.numel() > 0 and bool(torch.isinf(o).all()) for o in case.others)
+
+
+def other_dominates(case: Case) -> bool:
+    upper = case.name in ("maximum", "fmax", "max", "clamp_min")
+    for other in case.others:
+        if other.is_floating_point():
+            limit = math.inf if upper else -math.inf
+        else:
+            limits = torch.iinfo(other.dtype)
+            limit = limits.max if upper else limits.min
+        if other.numel() and bool((other == limit).all()):
+            return True
+    return False
+
+
+def bounds_are_equal(case: Case) -> bool:
+    low, high = case.given(1, "min"), case.given(2, "max")
+    if case.is_at(1, "min"):
+        return (
+            high is not None
+            and case.unchanged(torch.full_like(case.value, lowest(case.value)))
+            and are_equal(case.outputs[0], high)
+        )
+    return case.is_at(0, "input") and low is not None and high is not None and are_equal(low, high)
+
+
+def lowest(value: Tensor) -> float:
+    return torch.finfo(value.dtype).min if value.is_floating_point() else torch.iinfo(value.dtype).min
+
+
+def is_one_candidate(case: Case) -> bool:
+    # A softmax over one element is 1, an argmax over one is 0, whatever the element is.
+    dimension = case.given(1, "dim")
+    if not case.is_at(0, "input") or isinstance(dimension, Tensor):
+        return False
+    if dimension is None:
+        return case.value.numel() == 1
+    return case.value.dim() == 0 or case.value.size(int(dimension)) == 1
+
+
+def normalises_one_element(case: Case) -> bool:
+    if not case.is_at(0, "input"):
+        return False
+    if case.name == "group_norm":
+        return case.value.numel() == case.value.shape[0] * int(case.given(1, "num_groups"))
+    return math.prod(case.given(1, "normalized_shape")) == 1
+
+
+def attends_to_equals(case: Case) -> bool:
+    value = case.given(2, "value")
+    return not case.is_at(2, "value") and isinstance(value, Tensor) and rows_are_equal(value, -2)
+
+
+def all_dropped(case: Case) -> bool:
+    return case.is_at(0, "input") and all(is_zero(output) for output in case.outputs)
+
+
+def other_is_all(wanted: bool) -> Callable[[Case], bool]:
+    def proof(case: Case) -> bool:
+        return any(o.numel() > 0 and bool(((o != 0) == wanted).all()) for o in case.others)
+
+    return proof
+
+
+def never_at_zero(case: Case) -> bool:
+    return case.is_at(1, "values") and not bool((case.given(0, "input") == 0).any())
+
+
+def is_below_spacing(case: Case) -> bool:
+    # What is added cannot move any element of the sum to the next number of its dtype, not at ten times its size.
+    output = case.outputs[0]
+    if not output.is_floating_point() or case.value.dtype.is_complex:
+        return False
+    smallest = output.abs().min()
+    if not bool(torch.isfinite(output).all()) or not float(smallest) > 0:
+        return False
+    spacing = float(
+        torch.nextafter(smallest, torch.full_like(smallest, math.inf)).to(torch.float64) - smallest.to(torch.float64)
+    )
+    scale = abs(case.kwargs.get("alpha", 1)) if case.is_at(1, "other") else 1.0
+    return 10 * float(case.value.abs().max()) * scale < spacing / 2
+
+
+def statistics_forgotten(case: Case) -> bool:
+    momentum = case.given(6, "momentum")
+    training = case.given(5, "training", case.kwargs.get("use_input_stats"))
+    return case.path[0] in (3, 4, "running_mean", "running_var") and bool(training) and momentum in (1, 1.0, 0, 0.0)
+
+
+def may_crash(case: Case) -> bool:
+    return trusts(case.name, case.path)
