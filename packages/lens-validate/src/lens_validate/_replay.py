@@ -121,8 +121,9 @@ def run(call: Call, changes: Mapping[Path, Tensor] | None = None) -> Outcome:
         result = call.function(*args, **kwargs)
     outputs = _outputs(call, result, args, kwargs)
     written = [value_at(args, kwargs, write.path) for write in call.first.writes]
-    undeclared = _undeclared(call, tensors, given, outputs, written) if call.may_write else []
-    untrue = _untrue_writes(call, tensors, given, outputs, written) if call.may_write else None
+    is_watched = call.may_write and not changes
+    undeclared = _undeclared(call, tensors, given, outputs, written) if is_watched else []
+    untrue = _untrue_writes(call, tensors, given, outputs, written) if is_watched else None
     return Outcome([t.detach() for t in outputs], [t.detach() for t in written], undeclared, untrue)
 
 
@@ -167,7 +168,11 @@ def _following_gradients(call: Call, tensors: dict[Path, Tensor]) -> dict[Path, 
 def _writable(call: Call, tensors: dict[Path, Tensor]) -> dict[Path, Tensor]:
     copies: dict[Path, Tensor] = {}
     groups: dict[Any, list[Leaf]] = {}
+    only_statistics = any(part in call.name for part in _STATISTICS) and not call.first.is_inplace
     for path, reference in call.leaves:
+        if only_statistics and path == (0,):
+            copies[path] = tensors[path]  # normalisation writes its statistics and never its input
+            continue
         groups.setdefault(_memory_of(call, reference), []).append((path, reference))
     for members in groups.values():
         copies.update(_copies_of_one_memory(call, members, tensors))
