@@ -1,8 +1,8 @@
 """What does validation cost, in time and in memory?
 
 `uv run python benchmarks/validate_cost.py [resnet50] [gpt2]` prints, for each model and as ratios to a plain forward in
-the same process: the processor time of a full validation (replay, perturbation, plain forward, second trace) and of the windowed
-one, and the peak memory of the windowed one beside that of a plain forward (each in a process of its own, weights
+the same process: the processor time of a full validation (trace, replay, perturbation, plain forward, second trace) and
+of the windowed one, and the peak memory of both beside that of a plain forward (each in a process of its own, weights
 included, the bare import subtracted).
 """
 
