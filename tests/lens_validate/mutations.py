@@ -341,7 +341,7 @@ def change_a_constant(recording: Recording) -> Iterator[Mutant]:
             elif isinstance(value, int):
                 other = value + 1
             elif isinstance(value, float):
-                other = value * 1.5 + 0.25
+                other = value * 1.5 + 0.375
             else:
                 continue
             change = lambda argument, at, path=path, other=other: Constant(other) if at == path else argument  # noqa: E731

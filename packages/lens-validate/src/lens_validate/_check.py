@@ -28,7 +28,7 @@ from lens_validate._names import canonical_name
 from lens_validate._perturb import Draw, Noise, like_draws, wide_draws
 from lens_validate._replay import Call, Outcome, WrongResult, prepare, run
 from lens_validate._report import EdgeReport, OperationReport
-from lens_validate._tolerance import EXACT, Tolerance, tolerance_of
+from lens_validate._tolerance import Tolerance, tolerance_of
 from lens_validate._transforms import first_of_batch, is_wrapped, wrapped_like
 from lens_validate._values import MissingValue, Values, WrongValue
 
@@ -88,8 +88,10 @@ def check_call(
     except Exception as error:
         return all_are("failed", f"replaying it raised {type(error).__name__}: {_one_line(error)}")
     found = [_replayed(call, outcome, index, values) for index in range(len(operations))]
-    if any(verdict == "failed" for verdict, _ in found) and not _is_deterministic(call, outcome):
-        return all_are("unverified", "the function is not deterministic: two replays differ from each other")
+    if any(verdict == "differs" for verdict, _ in found):
+        if not _is_deterministic(call, outcome):
+            return all_are("unverified", "the function is not deterministic: two replays differ from each other")
+        found = [("failed" if verdict == "differs" else verdict, reason) for verdict, reason in found]
     written = _writes(call, outcome, values)
     if written is not None:
         found = [written if verdict == "passed" else (verdict, reason) for verdict, reason in found]
@@ -139,7 +141,7 @@ def _replayed(call: Call, outcome: Outcome, index: int, values: Values) -> tuple
         return "exempt", "uninitialised memory has no value to compare"
     difference = find_difference(saved, replayed, _tolerance(call, saved), output=index)
     if difference is not None:
-        return "failed", difference
+        return "differs", difference
     if outcome.untrue is not None:
         return "failed", outcome.untrue
     if outcome.undeclared:
@@ -332,9 +334,8 @@ class _Trial:
         after = run(self._call, {self._path: replacement})
         if _is_uninitialised(self._call, self._before[0]):
             return [t.shape for t in after.outputs] != [t.shape for t in self._before[: len(after.outputs)]]
-        exact = all(t.device.type == "cpu" for t in self._before)
         return any(
-            changed(before, now, lambda before=before: EXACT if exact else _tolerance(self._call, before))
+            changed(before, now, lambda before=before: _tolerance(self._call, before))
             for before, now in zip(self._before, (*after.outputs, *after.written), strict=True)
         )
 

@@ -146,17 +146,12 @@ def _beyond_tolerance(saved: Tensor, replayed: Tensor, wrong: Tensor, tolerance:
 
 def _magnitude(saved: Tensor, wrong: Tensor, tolerance: Tolerance, output: int) -> Tensor:
     found = tolerance.magnitudes() if tolerance.magnitudes is not None else None
-    if (
-        found is not None
-        and output < len(found)
-        and found[output].shape[: saved.dim()] == saved.shape[: found[output].dim()]
-    ):
+    if found is not None and output < len(found):
         magnitude = _resolved(found[output].detach()).to(device=saved.device, dtype=torch.float64).abs()
         if magnitude.shape == saved.shape:
             return torch.nan_to_num(magnitude[wrong], nan=0.0, posinf=0.0)
-    finite = saved[torch.isfinite(saved)]
-    largest = finite.abs().max() if finite.numel() else torch.zeros(())
-    return largest.to(torch.float64)
+    values = saved.to(torch.float64)
+    return torch.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0).abs().max()
 
 
 def _first(saved: Tensor, replayed: Tensor, wrong: Tensor) -> str:
@@ -168,7 +163,10 @@ def _first(saved: Tensor, replayed: Tensor, wrong: Tensor) -> str:
 
 
 def changed(before: Tensor, after: Tensor, tolerance: Callable[[], Tolerance]) -> bool:
-    """Whether `after` differs from `before` by more than rounding; looks at a sample before it looks at everything."""
+    """Whether `after` differs from `before` by more than rounding or the sign of a zero.
+
+    A sample is looked at before everything is, because nearly every replacement shows there.
+    """
     before, after = unwrapped(before), unwrapped(after)
     if before.shape != after.shape or before.dtype != after.dtype or before.layout != after.layout:
         return True
@@ -177,21 +175,19 @@ def changed(before: Tensor, after: Tensor, tolerance: Callable[[], Tolerance]) -
     sample = _sample(before, after)
     if sample is not None and _is_far(*sample):
         return True
-    limits = tolerance()
-    if limits.is_exact and before.layout is torch.strided and not before.is_quantized:
-        return not _is_same_bits(_resolved(before.detach()), _resolved(after.detach()))
-    return find_difference(before, after, limits) is not None
-
-
-def _is_same_bits(left: Tensor, right: Tensor) -> bool:
-    if left.dtype in _EXACT_DTYPES or not left.is_floating_point():
-        return torch.equal(left, right)
-    bits = _BITS[left.element_size()]
-    if torch.equal(left.view(bits), right.view(bits)):
-        return True
-    if left.element_size() >= 4 and not bool(torch.isnan(left.sum())):  # no NaN: what differs in bits differs
+    if before.layout is torch.strided and torch.equal(before, after):
         return False
-    return not bool(((left.view(bits) != right.view(bits)) & ~(_isnan(left) & _isnan(right))).any())
+    limits = tolerance()
+    return (
+        find_difference(before + 0, after + 0, limits) is not None
+        if _has_signed_zeros(before)
+        else (find_difference(before, after, limits) is not None)
+    )
+
+
+def _has_signed_zeros(value: Tensor) -> bool:
+    is_plain = value.layout is torch.strided and not value.is_quantized and value.element_size() > 1
+    return is_plain and (value.is_floating_point() or value.is_complex())
 
 
 _SAMPLE = 2048

@@ -23,6 +23,7 @@ from msgspec.structs import replace
 from torch import Tensor
 
 from lens_trace import (
+    Geometry,
     Operation,
     OperationId,
     ParameterRef,
@@ -38,7 +39,7 @@ from lens_validate._arguments import Reference, tensor_leaves, value_at
 from lens_validate._check import check_call, report_of
 from lens_validate._compare import find_difference
 from lens_validate._conclusion import by_id, concluded, module_addresses, readers_of
-from lens_validate._layout import owners
+from lens_validate._layout import geometry_of, owners
 from lens_validate._overlays import WRITE_NO_VALUES
 from lens_validate._perturb import Noise
 from lens_validate._progress import Progress, reporter
@@ -151,6 +152,7 @@ class Window:
         for operation in plan.trace.operations:
             if operation.buffer is not None and operation.buffer in plan.buffers:
                 self._made[operation.id] = weakref.ref(plan.buffers[operation.buffer])
+        self._lay = {o: geometry_of(t) for o, t in given.items() if t.layout is torch.strided}
         self._report = reporter(progress, len(self._sizes))
         self._done = 0
 
@@ -159,6 +161,8 @@ class Window:
         planned = self._known.get(operation.id)
         differs = "it did not run before" if planned is None else record_difference(planned, operation, is_running=True)
         self._made[operation.id] = weakref.ref(output)
+        if output.layout is torch.strided and not is_wrapped(output):
+            self._lay[operation.id] = geometry_of(output)
         if is_wrapped(output):
             self.transformed.add(operation.id)
         if operation.id in self._wanted and self._saved is None:
@@ -173,7 +177,9 @@ class Window:
             return
         pending, self._pending = self._pending, []
         operations = tuple(entry for entry, _ in pending)
-        values = _LiveValues(self._plan, arguments, {entry.id: value for entry, value in pending}, self._made)
+        values = _LiveValues(
+            planned, self._plan, arguments, {entry.id: value for entry, value in pending}, self._made, self._lay
+        )
         with torch.inference_mode(False), torch.no_grad():
             reason = _not_shown(planned)
             if reason is not None:
@@ -207,12 +213,16 @@ class _LiveValues:
 
     def __init__(
         self,
+        operation: Operation,
         plan: Recording,
         arguments: tuple[tuple[Any, ...], dict[str, Any]],
         outputs: Mapping[OperationId, Tensor],
         made: Mapping[OperationId, weakref.ref[Tensor]],
+        lay: Mapping[OperationId, Geometry],
     ) -> None:
         self._plan = plan
+        self._lay = lay
+        self._changes_shape = operation.function is not None and operation.function.name in WRITE_NO_VALUES
         self._args, self._kwargs = list(arguments[0]), arguments[1]
         self._outputs = outputs
         self._made = made
@@ -225,6 +235,10 @@ class _LiveValues:
         wrong = self._is_another(value, reference)
         if wrong:
             raise WrongValue(f"argument {path[0]} is not the tensor that operation {wrong} returned")
+        before = self._lay.get(reference.operation) if isinstance(reference, TensorRef) else None
+        if self._changes_shape and before is not None and reference.geometry is None:
+            # The argument itself has its new shape already; its memory is still the same.
+            return value.detach().as_strided(before.shape, before.stride, before.offset)
         return value.detach()
 
     def contributors(self, path: Path, reference: Reference) -> Tensor | None:
@@ -256,6 +270,8 @@ class _LiveValues:
             return 0
         known = self._made.get(reference.operation)
         parent = known() if known is not None else None
+        if self._changes_shape:
+            return 0
         # An argument that is about to be written is shown as a copy, which has no storage in common with anything.
         if parent is None or parent is value or _shares_memory(parent, value) or _is_equal(parent, value):
             return 0
@@ -267,8 +283,6 @@ def _not_shown(operation: Operation) -> str | None:
     assert operation.function is not None
     if operation.function.kind == "module":
         return "running an opaque module again would be recorded as part of the pass"
-    if operation.function.name in WRITE_NO_VALUES - {"set_data", "requires_grad_", "detach_", "share_memory_"}:
-        return "it changes its argument's shape in place, and the argument before is not shown while the model runs"
     return None
 
 

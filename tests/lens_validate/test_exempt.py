@@ -1,0 +1,100 @@
+"""Each exemption holds where it is true, and not where it is nearly true."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lens_trace import trace
+from lens_validate import validate
+from lens_validate._exempt import EXEMPTIONS
+from tests.lens_validate.small_models import Function
+
+X = torch.randn(3, 4, generator=torch.Generator().manual_seed(1))
+ZERO = torch.zeros(3, 4)
+
+CASES: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
+    "mul": (lambda x: x * ZERO, "multiplied by zero"),
+    "matmul": (lambda x: x @ ZERO.t(), "multiplied by zero"),
+    "linear": (lambda x: F.linear(x, torch.zeros(2, 4)), "multiplied by zero"),
+    "where": (lambda x: torch.where(torch.ones(3, 4) > 2, x, ZERO), "masked"),
+    "where_equal": (lambda x: torch.where(x > 0, ZERO, ZERO), "both choices are equal"),
+    "zero_": (lambda x: (x + 1).zero_(), "fully overwritten"),
+    "copy_": (lambda x: torch.ones_like(x).copy_(x), "fully overwritten"),
+    "zeros_like": (lambda x: torch.zeros_like(x), "only its shape"),
+    "expand_as": (lambda x: torch.ones(1, 4).expand_as(x), "only its shape"),
+    "softmax": (lambda x: x[:, :1].softmax(-1), "one candidate"),
+    "layer_norm": (lambda x: F.layer_norm(x[:, :1], (1,)), "single elements"),
+    "norm_weight": (lambda x: F.layer_norm(x, (4,), torch.zeros(4)), "weight of zero"),
+    "pow": (lambda x: x**0, "always one"),
+    "add_alpha": (lambda x: torch.add(ZERO, x, alpha=0), "coefficient of zero"),
+    "infinite": (lambda x: x + torch.full((3, 4), -float("inf")), "infinite"),
+    "maximum": (lambda x: torch.maximum(x, torch.full((3, 4), float("inf"))), "always wins"),
+    "clamp": (lambda x: x.clamp(1.0, 1.0), "clamped to one value"),
+    "spacing": (lambda x: torch.full((3, 4), 1e20) + x, "below the spacing"),
+    "dropout": (lambda x: F.dropout(x, 1.0), "dropped"),
+    "gather": (lambda x: ZERO[(x > 0).long()], "everything that can be indexed is equal"),
+    "setitem": (lambda x: _fill_where_zero(x), "what is there already"),
+    "or": (lambda x: (x > 0) | torch.ones(3, 4, dtype=torch.bool), "true everywhere"),
+    "empty": (lambda x: x[:0] * 2, "no elements"),
+    "sdpa": (lambda x: F.scaled_dot_product_attention(x, ZERO + x * 2, torch.ones(3, 4)), "attended to are equal"),
+    "divided": (lambda x: ZERO / x, "zero divided"),
+}
+
+
+def _fill_where_zero(x: Tensor) -> Tensor:
+    target = torch.zeros(3, 4)
+    target[x > 0] = 0.0
+    return target + 1
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_an_argument_that_cannot_matter_is_exempt_with_its_reason(name: str) -> None:
+    function, reason = CASES[name]
+    report = validate(trace(Function(function), X, seed=1))
+    assert report, str(report)
+    reasons = [edge.reason for entry in report.operations for edge in entry.edges if edge.verdict == "exempt"]
+    assert any(reason in found for found in reasons), reasons
+
+
+NEARLY: dict[str, Callable[[Tensor], Tensor]] = {
+    "one factor is not zero": lambda x: x * torch.tensor([0.0, 0.0, 0.0, 1e-3]),
+    "the mask lets one through": lambda x: torch.where(torch.arange(12).view(3, 4) == 5, x, ZERO),
+    "two candidates": lambda x: x[:, :2].softmax(-1),
+    "clamped between two values": lambda x: x.clamp(1.0, 1.5),
+    "far away comparison": lambda x: (x > 1e4).float() + 1,
+    "finite in truth": lambda x: torch.isfinite(x) & (x != x + 1),
+    "only a slice is kept": lambda x: x[1:2, 2:3] + 1,
+    "a count": lambda x: (x != 0).sum() + torch.count_nonzero(x),
+    "any and all": lambda x: (x > 9).any() | (x < 9).all(),
+}
+
+
+@pytest.mark.parametrize("name", NEARLY)
+def test_an_argument_that_matters_a_little_is_shown_to_matter(name: str) -> None:
+    report = validate(trace(Function(NEARLY[name]), X))
+    assert report, str(report)
+    by_name = {edge.verdict for entry in report.operations for edge in entry.edges if edge.parent == 0}
+    assert by_name == {"passed"}
+
+
+def test_every_row_of_the_table_has_a_reason_and_a_proof() -> None:
+    assert all(row.reason and row.argument and callable(row.proof) for row in EXEMPTIONS)
+    assert len({(row.functions, row.argument, row.reason) for row in EXEMPTIONS}) == len(EXEMPTIONS)
+
+
+def test_no_exemption_without_a_proof() -> None:
+    """A function that ignores its argument is caught, although everything replays."""
+    import lens_trace
+
+    @lens_trace.operation
+    def ignore(x: Tensor, y: Tensor) -> Tensor:
+        return x + 1
+
+    report = validate(trace(Function(lambda x: ignore(x, x * 2)), X))
+    assert not report
+    assert "does not matter" in report.having("failed")[0].reason
