@@ -1,9 +1,9 @@
 # Everything goes through uv, so that each tool is the one that uv.lock pins.
 PACKAGES := lens-trace lens-graph lens-viz lens-validate lens-torch lens-cli
 
-.PHONY: check format lint types contracts test check-alone fix picture
+.PHONY: check format lint types contracts docs test check-alone fix picture
 
-check: format lint types contracts test
+check: format lint types contracts docs test
 
 format:
 	uv run ruff format --check .
@@ -16,6 +16,10 @@ types:
 
 contracts:
 	uv run lint-imports
+
+# The site, into site/; any warning is an error.
+docs:
+	uv run mkdocs build --quiet
 
 test:
 	uv run pytest
