@@ -1,7 +1,8 @@
 """Does the code in every README and on every page of the site run?
 
-The `python` blocks of a document run in order in one namespace, in an empty folder, with warnings as errors.  Blocks marked
-`py` are other tools' code, shown for comparison.  A `sh` block's commands are what CI and the fresh-clone check run.
+The `python` blocks of a document run in order in one namespace, in an empty folder, with warnings as errors.  Blocks
+marked `py` are shown beside those of other tools and not run.  A `sh` block's commands are
+what CI and the fresh-clone check run.
 """
 
 from __future__ import annotations
