@@ -101,6 +101,11 @@ def test_the_stored_form_can_be_chosen(model: Residual, x: torch.Tensor) -> None
     assert not tl.get_model_activations(model, x)["relu_1"].tensor_contents.requires_grad
 
 
+def test_a_transform_comes_before_the_dtype(model: Residual, x: torch.Tensor) -> None:
+    history = tl.get_model_activations(model, x, transform=lambda t: t.mean(0), dtype=torch.float64)
+    assert torch.equal(history["cos_1"].tensor_contents, x.cos().mean(0).double())
+
+
 def test_a_drawing_is_written_beside(model: Residual, x: torch.Tensor, tmp_path: Path) -> None:
     tl.get_model_activations(model, x, vis_opt="unrolled", vis_outpath=tmp_path / "a" / "model.svg")
     assert "relu_1_4" in (tmp_path / "a" / "model.svg").read_text()

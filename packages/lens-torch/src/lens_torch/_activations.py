@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,6 +25,7 @@ def get_model_activations(
     detach: bool = True,
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
+    transform: Callable[[torch.Tensor], torch.Tensor] | None = None,
     vis_opt: Literal["none", "unrolled", "rolled"] = "none",
     vis_outpath: str | Path | None = None,
 ) -> ModelHistory:
@@ -39,6 +40,8 @@ def get_model_activations(
         detach: Save values cut off from autograd.
         device: Where saved values go; None leaves them where they are.
         dtype: Floating type of the saved values; None leaves it.
+        transform: Called with each value kept, buffers left out (pool, flatten, pick tokens); what it returns is saved
+            instead.  It comes first, on the value as the model computed it, then `dtype`, then `device`.
         vis_opt: Draw the graph as well, unrolled or rolled.
         vis_outpath: File of the drawing, .svg, .pdf, .png or .gv by its ending.
 
@@ -52,8 +55,9 @@ def get_model_activations(
     selected = selected_operations(layers, model, input_args, input_kwargs, random_seed)
     keep = everything if selected is None else only(selected)
     recording = trace(
-        model, input_args, input_kwargs, keep=keep, seed=random_seed, detach=detach, device=device, dtype=dtype
-    )
+        model, input_args, input_kwargs, keep=keep, seed=random_seed,
+        detach=detach, device=device, dtype=dtype, transform=transform,
+    )  # fmt: skip
     history = history_of(recording, selected=selected)
     write_picture(history, vis_opt, vis_outpath)
     return history

@@ -77,7 +77,7 @@ class CallNotes:
             recorder.log_write(tensor, first, index)
             if recorder.keeps_all or (recorder.keeps_ids is not None and first in recorder.keeps_ids):
                 key = recorder.memory.storage_key(tensor)
-                recorder.saver.save((first, index), tensor, key, recorder.memory.log_length(key))
+                recorder.saver.save_state((first, index), tensor, key, recorder.memory.log_length(key))
         if recorder.sink is not None:
             recorder.sink_call(call, args, kwargs, leaves)
 

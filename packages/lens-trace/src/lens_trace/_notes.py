@@ -59,9 +59,14 @@ def module_text(recorder: Recorder, module_calls: tuple[int, ...]) -> str:
     return f"module {addresses[0]} ({type(module).__name__})"
 
 
+def shown_tensor(tensor: torch.Tensor) -> str:
+    """Returns `float32[2, 3]`."""
+    return f"{str(tensor.dtype)[6:]}{list(tensor.shape)}"
+
+
 def _shown(value: Any) -> str:
     if isinstance(value, torch.Tensor):
-        return f"{str(value.dtype)[6:]}{list(value.shape)}"
+        return shown_tensor(value)
     if isinstance(value, (list, tuple)):
         inner = ", ".join(_shown(item) for item in value[:4]) + (", ..." if len(value) > 4 else "")
         return f"[{inner}]" if isinstance(value, list) else f"({inner})"

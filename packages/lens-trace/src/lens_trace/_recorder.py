@@ -262,7 +262,8 @@ class Recorder:
         else:
             wanted = False
         if wanted and not row.spec[7]:
-            self.saver.save(row.id, tensor, key, self.memory.log_length(key))
+            save = self.saver.save_state if row.kind == "buffer" else self.saver.save
+            save(row.id, tensor, key, self.memory.log_length(key))
 
     def keep_output(self, operation: int, tensor: torch.Tensor, key: int | None) -> None:
         """Saves a value because a chosen module returned it."""

@@ -6,10 +6,14 @@ can reach (inputs, parameters, buffers, arrays of numpy) is only referred to; it
 is about to touch it, and in any case at the end.  Views of one such storage are copied together.
 
 A saved value remembers its version counter; one that changed all the same is an error when it is read.
+
+A stored form of one's own is made at once: the transform first, on the value as the model computed it, then the dtype,
+where the value lives, then the device, so that as little as possible travels.  The full value is not held.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
@@ -17,6 +21,7 @@ import torch
 
 from lens_trace._aliases import is_functorch_wrapped
 from lens_trace._errors import ChangedTensorError, NotSavedError
+from lens_trace._notes import shown_tensor
 from lens_trace._records import Operation, OperationId
 
 Key: TypeAlias = "int | tuple[int, int]"
@@ -87,7 +92,14 @@ class Tensors(Mapping[OperationId, torch.Tensor]):
 class Saver:
     """Collects values while the model runs."""
 
-    def __init__(self, *, detach: bool, device: torch.device | None, dtype: torch.dtype | None) -> None:
+    def __init__(
+        self,
+        *,
+        detach: bool,
+        device: torch.device | None,
+        dtype: torch.dtype | None,
+        transform: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    ) -> None:
         self.payloads: dict[int, torch.Tensor] = {}
         self.written: dict[tuple[int, int], torch.Tensor] = {}
         self.outside: set[int] = set()
@@ -99,7 +111,8 @@ class Saver:
         self._detach = detach
         self._device = device
         self._dtype = dtype
-        self._converts = device is not None or dtype is not None
+        self._transform = transform
+        self._converts = device is not None or dtype is not None or transform is not None
         self._is_plain = detach and not self._converts and _lazy_clone is not None
 
     def save(self, key: Key, tensor: torch.Tensor, storage: int | None, epoch: int) -> None:
@@ -113,9 +126,21 @@ class Saver:
                     self._put(key, self._copy(tensor))
             else:
                 self._borrow(key, tensor, storage)
+        elif self._transform is not None:
+            self._put(key, self._transformed(key, tensor, storage))
+            self._count(self._get(key), None, epoch)
+            return
         else:
             self._save_slowly(key, tensor, storage)
         self._count(tensor, storage, epoch)
+
+    def save_state(self, key: Key, tensor: torch.Tensor, storage: int | None, epoch: int) -> None:
+        """Saves what is no activation, a buffer or what a call wrote beside its result: it is not transformed."""
+        if self._transform is None:
+            self.save(key, tensor, storage, epoch)
+        else:
+            self._put(key, self._converted(tensor))
+            self._count(self._get(key), None, epoch)
 
     def before_write(self, storage: int) -> None:
         """Copies what was borrowed from a storage that is about to be written."""
@@ -159,6 +184,48 @@ class Saver:
         source = tensor.detach() if self._detach else tensor
         return source.to(device=self._device, dtype=dtype, copy=True)
 
+    def _transformed(self, key: Key, tensor: torch.Tensor, storage: int | None) -> torch.Tensor:
+        given = self._handed_out(tensor, storage)
+        try:
+            assert self._transform is not None
+            result = self._transform(given)
+            if not isinstance(result, torch.Tensor):  # pyright: ignore[reportUnnecessaryIsInstance] - it is the user's
+                raise TypeError(f"transform= has to return a tensor; it returned {type(result).__name__}.")
+        except BaseException as error:
+            error.add_note(f"Lens: transform= was given the value of operation {key}, {shown_tensor(tensor)}.")
+            with contextlib.suppress(AttributeError):  # an exception with slots
+                error.lens_operation = key  # pyright: ignore[reportAttributeAccessIssue]
+            raise
+        if self._detach:
+            result = result.detach()
+        stored = self._of_dtype(result)
+        if self._device is not None:
+            stored = stored.to(self._device)
+        return stored if stored is not result else self._apart(result, given)
+
+    def _handed_out(self, tensor: torch.Tensor, storage: int | None) -> torch.Tensor:
+        """Returns the value in memory that the model never sees: what a transform does to it in place is its own."""
+        if not self._detach or tensor.is_meta:
+            return tensor.clone()
+        plain = tensor.detach()
+        if _is_lazy_kind(plain) and storage is not None and storage not in self.outside:
+            return _cloned(plain)
+        return plain.clone()
+
+    def _apart(self, result: torch.Tensor, given: torch.Tensor) -> torch.Tensor:
+        """Returns what a transform returned in memory of its own, and in no more than it needs."""
+        if _nbytes(result) < _storage_nbytes(result):
+            return result.clone()
+        if not self._detach or _shares_memory(result, given):
+            return result
+        return _cloned(result) if _is_lazy_kind(result) else result.clone()  # the transform may hold it, too
+
+    def _of_dtype(self, tensor: torch.Tensor) -> torch.Tensor:
+        dtype = self._dtype
+        if dtype is None or not (tensor.is_floating_point() or (tensor.is_complex() and dtype.is_complex)):
+            return tensor
+        return tensor.to(dtype)
+
     def _borrow(self, key: Key, tensor: torch.Tensor, storage: int) -> None:
         self._put(key, tensor.detach() if self._detach else tensor)
         if not tensor.is_meta:
@@ -198,6 +265,24 @@ class Saver:
 
     def _get(self, key: Key) -> torch.Tensor:
         return self.written[key] if isinstance(key, tuple) else self.payloads[key]
+
+
+def _is_lazy_kind(tensor: torch.Tensor) -> bool:
+    return type(tensor) is torch.Tensor and tensor.layout is _strided and tensor.is_cpu and _lazy_clone is not None
+
+
+def _cloned(tensor: torch.Tensor) -> torch.Tensor:
+    try:
+        return _lazy_clone(tensor)  # pyright: ignore[reportOptionalCall] - asked before
+    except RuntimeError:  # mapped or shared memory, memory of numpy
+        return tensor.clone()
+
+
+def _shares_memory(one: torch.Tensor, other: torch.Tensor) -> bool:
+    try:
+        return one.untyped_storage()._cdata == other.untyped_storage()._cdata
+    except (RuntimeError, NotImplementedError):
+        return one is other
 
 
 def _view_of(memory: Any, like: torch.Tensor) -> torch.Tensor:

@@ -28,6 +28,7 @@ from lens_trace._rng import seeded
 from lens_trace._state import ModelState
 from lens_trace._switches import attached, plain_switches, recording_switches
 from lens_trace._tensors import Saver
+from lens_trace._transform import Transform, aside
 
 Sink = Callable[[Operation, tuple[tuple[Any, ...], dict[str, Any]], Any], None]
 
@@ -42,6 +43,7 @@ def trace(
     detach: bool = True,
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
+    transform: Transform | None = None,
     sink: Sink | None = None,
 ) -> Recording:
     """Runs a model once and records every operation.
@@ -57,6 +59,8 @@ def trace(
         detach: Save values cut off from autograd; with False the graph stays and gradients can be taken.
         device: Where saved copies go; None leaves them where they are.
         dtype: Floating (or complex) type of saved copies; None leaves it.
+        transform: Called with each value that is kept, buffers left out; what it returns is saved in its place, before
+            `dtype` and `device` apply.  It gets memory of its own and is not recorded.
         sink: Called with record, `(args, kwargs)` as before the call, and output as each operation ends; may raise
             `StopTrace`.
 
@@ -78,7 +82,14 @@ def trace(
     state = ModelState(model)
     check_parts(state)
     _check_keep(keep, state)
-    saver = Saver(detach=detach, device=None if device is None else torch.device(device), dtype=dtype)
+    if transform is not None and not callable(transform):
+        raise TypeError(f"transform={transform!r} cannot be called. Give a function from a tensor to a tensor.")
+    saver = Saver(
+        detach=detach,
+        device=None if device is None else torch.device(device),
+        dtype=dtype,
+        transform=None if transform is None else aside(transform, detach=detach),
+    )
     recorder = Recorder(model, state, saver, keep, sink)
     session = _Session(recorder, seed)
     with torch._C.DisableTorchFunction():
