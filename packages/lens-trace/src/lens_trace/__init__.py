@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from lens_trace._rng import RngState, replayed
     from lens_trace._tensors import Tensors
     from lens_trace._trace import run_plain, trace
+    from lens_trace._watched import Store, Watch
 
 _HOMES = {
     "_errors": (
@@ -75,6 +76,7 @@ _HOMES = {
     "_rng": ("RngState", "replayed"),
     "_tensors": ("Tensors",),
     "_trace": ("run_plain", "trace"),
+    "_watched": ("Store", "Watch"),
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -129,11 +131,13 @@ __all__ = [
     "SliceArgument",
     "Special",
     "StopTrace",
+    "Store",
     "TensorRef",
     "TensorSpec",
     "Tensors",
     "Trace",
     "TraceError",
+    "Watch",
     "Write",
     "WrittenValue",
     "everything",

@@ -14,7 +14,7 @@ import torch
 
 from lens_trace._aliases import Owner, is_functorch_wrapped
 from lens_trace._notes import note_failed_call
-from lens_trace._recorder import Call, ReadRow, Recorder, Row, spec_of
+from lens_trace._recorder import Call, ReadRow, Recorder, Row, grad_type_of, spec_of
 from lens_trace._rng import RngState
 from lens_trace._role import Role
 from lens_trace._sites import Place, user_place
@@ -96,8 +96,7 @@ class CallNotes:
             key = memory.storage_key(tensor)
             spec = (*spec_of(tensor, key)[:7], is_functorch_wrapped(tensor))
         row = Row(operation, "call", call, index, path, spec,
-                  type(tensor.grad_fn) if requires_grad and tensor.grad_fn is not None else None,
-                  None, None, None)  # fmt: skip
+                  grad_type_of(tensor) if requires_grad else None, None, None, None)  # fmt: skip
         recorder.rows.append(row)
         if is_written:
             recorder.log_write(tensor, operation, None)

@@ -234,15 +234,16 @@ class Recorder:
         """Notes a tensor leaf of the model's result."""
         reference = self.reference(tensor)
         key = self.memory.storage_key(tensor)
-        return self._source("output", tensor, key, path=path, name=name, source=reference)
+        operation = self._source("output", tensor, key, path=path, name=name, source=reference)
+        self.saver.returned(operation, tensor)
+        return operation
 
     def _source(self, kind: str, tensor: torch.Tensor, key: int | None, *, path: tuple[int | str, ...] = (),
                 name: str | None = None, source: Reference | None = None,
                 buffer: int | None = None) -> int:  # fmt: skip
         operation = self.next_operation()
-        grad_fn = tensor.grad_fn if kind == "output" and tensor.requires_grad else None
-        row = Row(operation, kind, None, None, path, _spec(tensor, key), type(grad_fn) if grad_fn is not None else None,
-                  source, name, buffer)  # fmt: skip
+        grad_type = grad_type_of(tensor) if kind == "output" else None
+        row = Row(operation, kind, None, None, path, _spec(tensor, key), grad_type, source, name, buffer)
         self.rows.append(row)
         self.consider(row, tensor, key)
         return operation
@@ -294,6 +295,7 @@ class Recorder:
         if previous is not None and previous.reference() is tensor:
             parameter, buffer = previous.parameter, previous.buffer
         self.memory.own(tensor, Owner(weakref.ref(tensor), operation, write, key, seen, parameter, buffer))
+        self.saver.wrote(operation, tensor, key)
 
     # -- raw handles --------------------------------------------------------------------------------------------
 
@@ -363,6 +365,15 @@ def _spec(tensor: torch.Tensor, key: int | None) -> tuple[Any, ...]:
                 key is None and _is_dead_outside(tensor))  # fmt: skip
     except (RuntimeError, NotImplementedError):
         return (_safe_shape(tensor), tensor.dtype, tensor.device, tensor.layout, key, tensor.requires_grad, None, True)
+
+
+def grad_type_of(tensor: torch.Tensor) -> Any:
+    """Returns the type of a tensor's autograd node, None without one."""
+    try:
+        grad_fn = tensor.grad_fn
+    except RuntimeError:  # a view whose base was written in a way that autograd cannot follow; it is told when read
+        return None
+    return None if grad_fn is None else type(grad_fn)
 
 
 def _is_dead_outside(tensor: torch.Tensor) -> bool:

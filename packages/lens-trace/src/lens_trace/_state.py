@@ -44,6 +44,10 @@ class ModelState:
         held = self._by_storage().get(storage, [])
         self._changed[storage] = [(t, t.data, t.data.clone()) for t in held if not t.is_meta]
 
+    def will_be_put_back(self, tensor: torch.Tensor) -> bool:
+        """Tells whether a tensor lies in memory that was written and ends with the values from before the pass."""
+        return bool(self._changed) and bool(self._changed.get(_storage(tensor)))  # pyright: ignore[reportArgumentType] - None is no key
+
     def add_inputs(self, tensors: list[torch.Tensor]) -> None:
         """Tells which tensors came as arguments."""
         for tensor in tensors:

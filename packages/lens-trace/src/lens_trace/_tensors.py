@@ -142,6 +142,12 @@ class Saver:
             self._put(key, self._converted(tensor))
             self._count(self._get(key), None, epoch)
 
+    def wrote(self, operation: int, tensor: torch.Tensor, storage: int | None) -> None:
+        """An operation wrote a tensor's memory; of interest to those who watch (`lens_trace._watched`)."""
+
+    def returned(self, operation: int, tensor: torch.Tensor) -> None:
+        """The model returned a tensor; likewise."""
+
     def before_write(self, storage: int) -> None:
         """Copies what was borrowed from a storage that is about to be written."""
         for key in self._borrowed.pop(storage, ()):

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from lens_trace._backward_memory import exact_for_backward
 from lens_trace._errors import MixedDevicesError, NotAModuleError, SelectionError, ShardedModelError, StopTrace
 from lens_trace._freeze import Freezer, library_versions
 from lens_trace._freeze_model import freeze_buffers, freeze_modules, freeze_parameters, note_facts
@@ -29,6 +30,7 @@ from lens_trace._state import ModelState
 from lens_trace._switches import attached, plain_switches, recording_switches
 from lens_trace._tensors import Saver
 from lens_trace._transform import Transform, aside
+from lens_trace._watched import Store, Watch, WatchedSaver
 
 Sink = Callable[[Operation, tuple[tuple[Any, ...], dict[str, Any]], Any], None]
 
@@ -45,6 +47,8 @@ def trace(
     dtype: torch.dtype | None = None,
     transform: Transform | None = None,
     sink: Sink | None = None,
+    store: Store | None = None,
+    watch: Watch | None = None,
 ) -> Recording:
     """Runs a model once and records every operation.
 
@@ -63,6 +67,8 @@ def trace(
             `dtype` and `device` apply.  It gets memory of its own and is not recorded.
         sink: Called with record, `(args, kwargs)` as before the call, and output as each operation ends; may raise
             `StopTrace`.
+        store: Takes kept values away as they are made, in their stored form; `recording.tensors` is then empty.
+        watch: Is shown the tensors of the pass: those kept, those written, those returned.
 
     Returns:
         The recording.  `recording.trace` is frozen on first access.
@@ -84,14 +90,16 @@ def trace(
     _check_keep(keep, state)
     if transform is not None and not callable(transform):
         raise TypeError(f"transform={transform!r} cannot be called. Give a function from a tensor to a tensor.")
-    saver = Saver(
+    saver = (Saver if store is None and watch is None else WatchedSaver)(
         detach=detach,
         device=None if device is None else torch.device(device),
         dtype=dtype,
         transform=None if transform is None else aside(transform, detach=detach),
     )
+    if isinstance(saver, WatchedSaver):
+        saver.tell(store, watch)
     recorder = Recorder(model, state, saver, keep, sink)
-    session = _Session(recorder, seed)
+    session = _Session(recorder, seed, keeps_graph=watch is not None or not detach)
     with torch._C.DisableTorchFunction():
         _note_inputs(recorder, positional, named)
     try:
@@ -111,7 +119,10 @@ def trace(
         with contextlib.suppress(AttributeError):  # an exception with slots
             error.lens_recording = recording  # pyright: ignore[reportAttributeAccessIssue]
         raise
-    return session.recording()
+    recording = session.recording()
+    if isinstance(saver, WatchedSaver):
+        saver.check()
+    return recording
 
 
 def run_plain(
@@ -180,9 +191,10 @@ def check_parts(state: ModelState) -> None:
 class _Session:
     """The pass from inside: runs the model and seals what was recorded."""
 
-    def __init__(self, recorder: Recorder, seed: int | None) -> None:
+    def __init__(self, recorder: Recorder, seed: int | None, keeps_graph: bool) -> None:
         self.recorder = recorder
         self.seed = seed
+        self.keeps_graph = keeps_graph and torch.is_grad_enabled()
         self.started_at = self.ended_at = self.elapsed_s = 0.0
         self.is_complete = True
         self.outputs: list[int] = []
@@ -194,8 +206,9 @@ class _Session:
         recorder.record_of = freezer.operation
         mode = RecordingMode(recorder, 0, ())
         recorder.is_running = True
+        exact = exact_for_backward(recorder.state) if self.keeps_graph else contextlib.nullcontext()
         try:
-            with attached((mode,)):
+            with exact, attached((mode,)):
                 result = recorder.model(*args, **kwargs)
             with torch._C.DisableTorchFunction():
                 for path, tensor in tensor_leaves(result):
