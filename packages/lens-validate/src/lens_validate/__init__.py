@@ -2,8 +2,8 @@
 
 from lens_validate._errors import NotARecordingError, ValidateError, ValidationWarning
 from lens_validate._report import EdgeReport, OperationReport, PassReport, ValidationReport, Verdict
+from lens_validate._running import validate_while_running
 from lens_validate._validate import validate
-from lens_validate._window import validate_while_running
 
 __all__ = [
     "EdgeReport",

@@ -12,42 +12,20 @@ Source: "Validating the accuracy of saved activations" in the TorchLens paper.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
-import torch
 from torch import Tensor
 
-from lens_trace import Operation, OperationId, ParameterRef, Path, Recording, TensorRef
-from lens_validate._arguments import array_paths, constants, rebuild
-from lens_validate._case import Case
-from lens_validate._compare import changed, find_difference
-from lens_validate._domains import CRASHES, index_bound, trusts
+from lens_trace import Operation, OperationId, ParameterRef, Recording
+from lens_validate._call import Call
+from lens_validate._compare import find_difference
+from lens_validate._edges import find_edges
 from lens_validate._errors import CannotRebuildError
-from lens_validate._exempt import find_exemption
-from lens_validate._names import canonical_name
-from lens_validate._perturb import Draw, Noise, like_draws, wide_draws
-from lens_validate._replay import Call, Outcome, WrongResult, prepare, run
+from lens_validate._outcome import is_uninitialised, shown, tolerance_for
+from lens_validate._perturb import Noise
+from lens_validate._replay import Outcome, WrongResult, prepare, run
 from lens_validate._report import EdgeReport, OperationReport
-from lens_validate._tolerance import Tolerance, tolerance_of
-from lens_validate._transforms import first_of_batch, is_wrapped, wrapped_like
 from lens_validate._values import MissingValue, Values, WrongValue
-
-UNINITIALISED = frozenset(
-    [
-        "empty",
-        "empty_like",
-        "new_empty",
-        "empty_strided",
-        "new_empty_strided",
-        "empty_permuted",
-        "empty_quantized",
-        "Tensor",
-        "resize",
-        "resize_as",
-    ]
-)
-"""Functions whose result holds whatever the memory held before."""
-
 
 _READ_THE_GRAPH = frozenset({"torch.autograd.grad", "torch.autograd.backward", "torch.Tensor.backward"})
 
@@ -97,7 +75,7 @@ def check_call(
         found = [written if verdict == "passed" else (verdict, reason) for verdict, reason in found]
     if any(verdict == "failed" for verdict, _ in found):
         return [report_of(o, *pair, modules) for o, pair in zip(operations, found, strict=True)]
-    edges = tuple(_edges(call, outcome, values, noise))
+    edges = tuple(find_edges(call, outcome, values, noise))
     return [_concluded(o, *pair, edges, modules) for o, pair in zip(operations, found, strict=True)]
 
 
@@ -132,29 +110,21 @@ def _replayed(call: Call, outcome: Outcome, index: int, values: Values) -> tuple
         return "unverified", str(error)
     except WrongValue as error:
         return "failed", str(error)
-    if _is_uninitialised(call, replayed):
+    if is_uninitialised(call, replayed):
         if saved.shape != replayed.shape or saved.dtype != replayed.dtype:
             return (
                 "failed",
                 f"saved {tuple(saved.shape)} {saved.dtype}, replayed {tuple(replayed.shape)} {replayed.dtype}",
             )
         return "exempt", "uninitialised memory has no value to compare"
-    difference = find_difference(saved, replayed, _tolerance(call, saved), output=index)
+    difference = find_difference(saved, replayed, tolerance_for(call, saved), output=index)
     if difference is not None:
         return "differs", difference
     if outcome.untrue is not None:
         return "failed", outcome.untrue
     if outcome.undeclared:
-        return "failed", f"it wrote argument {_shown(outcome.undeclared[0])}, which the record does not say"
+        return "failed", f"it wrote argument {shown(outcome.undeclared[0])}, which the record does not say"
     return "passed", ""
-
-
-def _is_uninitialised(call: Call, replayed: Tensor) -> bool:
-    assert call.first.function is not None
-    if call.name not in UNINITIALISED and call.first.function.name not in UNINITIALISED:
-        return False
-    before = next(iter(call.tensors.values()), None)  # `resize_` to fewer elements keeps what was there
-    return not (call.name.startswith("resize") and before is not None and replayed.numel() <= before.numel())
 
 
 def _spec_difference(operation: Operation, replayed: Tensor) -> str | None:
@@ -172,26 +142,13 @@ def _spec_difference(operation: Operation, replayed: Tensor) -> str | None:
     return None
 
 
-def _tolerance(call: Call, saved: Tensor) -> Tolerance:
-    tensors = list(call.tensors.values())
-    return tolerance_of(call.name, tensors, saved, lambda: _magnitudes(call))
-
-
-def _magnitudes(call: Call) -> list[Tensor] | None:
-    changes = {p: t.detach().abs() for p, t in call.tensors.items() if t.is_floating_point() or t.is_complex()}
-    try:
-        return run(call, changes).outputs
-    except Exception:
-        return None
-
-
 def _is_deterministic(call: Call, outcome: Outcome) -> bool:
     try:
         again = run(call)
     except Exception:
         return False
     pairs = zip((*outcome.outputs, *outcome.written), (*again.outputs, *again.written), strict=True)
-    return all(find_difference(a, b, _tolerance(call, a)) is None for a, b in pairs)
+    return all(find_difference(a, b, tolerance_for(call, a)) is None for a, b in pairs)
 
 
 def _writes(call: Call, outcome: Outcome, values: Values) -> tuple[str, str] | None:
@@ -200,144 +157,10 @@ def _writes(call: Call, outcome: Outcome, values: Values) -> tuple[str, str] | N
             saved = values.written(call.first, index)
         except MissingValue as error:
             return "unverified", str(error)
-        difference = find_difference(saved, replayed, _tolerance(call, saved))
+        difference = find_difference(saved, replayed, tolerance_for(call, saved))
         if difference is not None:
-            return "failed", f"what it wrote into argument {_shown(write.path)}: {difference}"
+            return "failed", f"what it wrote into argument {shown(write.path)}: {difference}"
     return None
-
-
-# -- perturbation -----------------------------------------------------------------------------------------------
-
-
-def _edges(call: Call, outcome: Outcome, values: Values, noise: Noise) -> Iterator[EdgeReport]:
-    for path, reference in call.leaves:
-        contributors = values.contributors(path, reference)
-        if isinstance(reference, TensorRef):
-            yield _edge(call, outcome, noise, path, reference.operation, contributors, 0)
-        for number, overlay in enumerate(reference.overlays, 1):
-            yield _edge(call, outcome, noise, path, overlay.operation, contributors, number)
-    paths = {path for path, _ in call.leaves}
-    for parent in call.first.parents:
-        if parent.path in array_paths(call.first) and parent.path not in paths:
-            yield EdgeReport(
-                parent.operation, parent.path, parent.is_overlay, "exempt", "read through an array's memory"
-            )
-
-
-def _edge(
-    call: Call, outcome: Outcome, noise: Noise, path: Path, parent: int, contributors: Tensor | None, number: int
-) -> EdgeReport:
-    mask = None if contributors is None else (contributors == number).any(-1)
-    if mask is not None and not bool(mask.any()):
-        return _edge_report(parent, path, number, "exempt", "fully overwritten before it was read")
-    verdict, reason = _show_that_it_matters(call, outcome, noise, path, mask)
-    return _edge_report(parent, path, number, verdict, reason)
-
-
-def _edge_report(parent: int, path: Path, number: int, verdict: str, reason: str) -> EdgeReport:
-    return EdgeReport(parent, path, number > 0, verdict, reason)  # pyright: ignore[reportArgumentType]
-
-
-def _show_that_it_matters(
-    call: Call, outcome: Outcome, noise: Noise, path: Path, mask: Tensor | None
-) -> tuple[str, str]:
-    if trusts(call.name, path):
-        return "exempt", CRASHES
-    value = first_of_batch(call.tensors[path].detach())
-    args, kwargs = rebuild(call.first, call.tensors, call.recording.objects)
-    bound = None if value.is_floating_point() or value.is_complex() else index_bound(call.name, path, args, kwargs)
-    trial = _Trial(call, outcome, path, mask)
-    if trial.any_changes(like_draws(value, noise, bound=bound)):
-        return "passed", ""
-    case = Case(
-        call.name,
-        path,
-        args,
-        kwargs,
-        call.tensors,
-        (*outcome.outputs, *outcome.written),
-        trial.is_unchanged,
-        is_part=mask is not None,
-    )
-    reason = find_exemption(case)
-    if reason is None and is_wrapped(call.tensors[path]):
-        reason = "inside a transform its values cannot be looked at"
-    if reason is not None:
-        return "exempt", reason
-    others = [tensor for other, tensor in call.tensors.items() if other != path]
-    if bound is None and trial.any_changes(wide_draws(value, noise, constants(call.first), others)):
-        return "passed", "values of another scale change the result"
-    if value.is_floating_point() and trial.any_changes(_special_points(call, value)):
-        return "passed", "values that are not finite change the result"
-    if trial.unchanged == 0:
-        if trial.raised:
-            return "passed", "the function refuses other values"
-        return "unverified", "no other values of its kind could be made"
-    return "failed", (
-        f"{trial.unchanged} replacements of argument {_shown(path)} leave the result as it is, and nothing proves that "
-        "it cannot matter"
-    )
-
-
-_ABOUT_FINITENESS = frozenset(
-    {"isnan", "isinf", "isfinite", "isposinf", "isneginf", "nan_to_num", "ne", "eq", "isreal"}
-)
-
-
-def _special_points(call: Call, value: Tensor) -> Iterator[Draw]:
-    if canonical_name(call.name) in _ABOUT_FINITENESS:
-        for number in (float("nan"), float("inf"), -float("inf")):
-            yield lambda number=number: torch.full_like(value, number)
-
-
-class _Trial:
-    """Replaces one argument again and again and counts what came of it."""
-
-    def __init__(self, call: Call, outcome: Outcome, path: Path, mask: Tensor | None) -> None:
-        self._call = call
-        self._before = (*outcome.outputs, *outcome.written)
-        self._path = path
-        self._mask = mask
-        self.unchanged = 0
-        self.raised = 0
-
-    def any_changes(self, draws: Iterator[Draw]) -> bool:
-        """Whether one of these draws changes the result."""
-        return any(self._changes(draw) for draw in draws)
-
-    def is_unchanged(self, replacement: Tensor) -> bool:
-        """Whether the result is the same with this replacement; no when the function refuses it."""
-        try:
-            return not self._differs(replacement)
-        except Exception:
-            return False
-
-    def _changes(self, draw: Draw) -> bool:
-        try:
-            replacement = draw()
-            if replacement is self._call.tensors[self._path]:
-                return False
-            differs = self._differs(replacement)
-        except MissingValue:
-            raise
-        except Exception:
-            self.raised += 1
-            return False
-        self.unchanged += not differs
-        return differs
-
-    def _differs(self, replacement: Tensor) -> bool:
-        value = self._call.tensors[self._path]
-        if self._mask is not None:
-            replacement = torch.where(self._mask, replacement, value.detach())
-        replacement = wrapped_like(replacement, value)
-        after = run(self._call, {self._path: replacement})
-        if _is_uninitialised(self._call, self._before[0]):
-            return [t.shape for t in after.outputs] != [t.shape for t in self._before[: len(after.outputs)]]
-        return any(
-            changed(before, now, lambda before=before: _tolerance(self._call, before))
-            for before, now in zip(self._before, (*after.outputs, *after.written), strict=True)
-        )
 
 
 def _concluded(
@@ -356,7 +179,3 @@ def _concluded(
         if not has_parameters:
             return report_of(operation, "exempt", edges[0].reason, modules, edges)
     return report_of(operation, verdict, reason, modules, edges)
-
-
-def _shown(path: Path) -> str:
-    return ".".join(str(step) for step in path)

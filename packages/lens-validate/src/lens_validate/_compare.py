@@ -178,6 +178,8 @@ def changed(before: Tensor, after: Tensor, tolerance: Callable[[], Tolerance]) -
     if before.layout is torch.strided and torch.equal(before, after):
         return False
     limits = tolerance()
+    if sample is not None and _is_beyond(*sample, before, limits):
+        return True
     return (
         find_difference(before + 0, after + 0, limits) is not None
         if _has_signed_zeros(before)
@@ -212,5 +214,24 @@ def _is_far(before: Tensor, after: Tensor) -> bool:
     if not before.numel():
         return False
     # A change by a hundredth of the largest value is no rounding in any dtype wider than eight bits.
-    scale = torch.nan_to_num(before.abs(), nan=0.0, posinf=0.0).max()
-    return bool(((before - after).abs() > scale * _FAR + 1e-30).any())
+    return _any_beyond(before, after, _largest(before) * _FAR + 1e-30)
+
+
+def _is_beyond(before: Tensor, after: Tensor, whole: Tensor, tolerance: Tolerance) -> bool:
+    """Whether a sample lies beyond the tolerance that the whole tensor has."""
+    if tolerance.magnitudes is not None:
+        return False  # its terms can be larger than all that is in the result
+    if tolerance.is_exact:
+        return _any_beyond(before, after, 0.0)
+    terms = 1 + math.log2(tolerance.length) if tolerance.length > 1 else 0.0
+    return _any_beyond(before, after, 2 * (ULPS + terms) * torch.finfo(whole.dtype).eps * _largest(whole))
+
+
+def _largest(tensor: Tensor) -> float:
+    return float(torch.nan_to_num(tensor.abs(), nan=0.0, posinf=0.0).max())
+
+
+def _any_beyond(before: Tensor, after: Tensor, limit: float) -> bool:
+    # What became NaN or infinite is beyond any limit; what was so before and is the same now is not.
+    is_within = ((before - after).abs() <= limit) | (before == after) | (torch.isnan(before) & torch.isnan(after))
+    return not bool(is_within.all())

@@ -15,47 +15,14 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from lens_trace import Operation, OperationId, ParameterRef, Path, Recording, RngState, TensorRef, replayed
-from lens_validate._arguments import Leaf, part_at, rebuild, tensor_leaves, value_at
+from lens_trace import Operation, OperationId, Path, Recording, RngState, replayed
+from lens_validate._arguments import part_at, rebuild, tensor_leaves, value_at
+from lens_validate._call import STATISTICS, Call
 from lens_validate._compare import is_same
 from lens_validate._context import applied
-from lens_validate._layout import Layout, geometry_of
-from lens_validate._names import canonical_name
+from lens_validate._given import given_tensors
 from lens_validate._recurrent import misfit
-from lens_validate._transforms import is_wrapped
 from lens_validate._values import MissingValue, Values
-
-
-class Call:
-    """One recorded call with its live arguments, ready to be run as often as needed.
-
-    Attributes:
-        operations: The operations that it returned, in order.
-        leaves: Path and reference of every tensor argument.
-        tensors: The value of every tensor argument by path, as the call saw it.
-        function: The live function.
-        known: All operations of the trace by id.
-    """
-
-    def __init__(
-        self,
-        operations: tuple[Operation, ...],
-        leaves: list[Leaf],
-        tensors: dict[Path, Tensor],
-        function: Any,
-        recording: Recording,
-        known: Mapping[OperationId, Operation],
-    ) -> None:
-        self.known = known
-        self.operations = operations
-        self.leaves = leaves
-        self.tensors = tensors
-        self.function = function
-        self.recording = recording
-        self.first = operations[0]
-        assert self.first.function is not None
-        self.name = canonical_name(self.first.function.name)
-        self.may_write = may_write(self.first)
 
 
 class Outcome:
@@ -112,7 +79,7 @@ def run(call: Call, changes: Mapping[Path, Tensor] | None = None) -> Outcome:
         Exception: Whatever the function raises.
     """
     tensors = {**call.tensors, **changes} if changes else dict(call.tensors)
-    given = _writable(call, tensors) if call.may_write else _following_gradients(call, tensors)
+    given = given_tensors(call, tensors)
     args, kwargs = rebuild(call.first, given, call.recording.objects)
     wrong = misfit(call.name, args)
     if wrong is not None:
@@ -125,91 +92,6 @@ def run(call: Call, changes: Mapping[Path, Tensor] | None = None) -> Outcome:
     undeclared = _undeclared(call, tensors, given, outputs, written) if is_watched else []
     untrue = _untrue_writes(call, tensors, given, outputs, written) if is_watched else None
     return Outcome([t.detach() for t in outputs], [t.detach() for t in written], undeclared, untrue)
-
-
-_STATISTICS = ("batch_norm", "instance_norm", "fake_quant", "moving_avg", "rnn_flatten")
-
-
-def may_write(operation: Operation) -> bool:
-    """Whether a call could write into its arguments, going by its record and, in case the record is wrong, its name."""
-    function = operation.function
-    assert function is not None
-    name = function.name
-    return (
-        operation.is_inplace
-        or bool(operation.writes)
-        or function.kind in ("extension", "module", "scripted")
-        or (name.endswith("_") and not name.endswith("__"))
-        or name in ("__setitem__", "data.__set__", "set_data", "set_")
-        or (name.startswith("__i") and name.endswith("__") and name not in ("__invert__", "__index__", "__int__"))
-        or any(key == "out" for key, _ in operation.kwargs)
-        or any(part in name for part in _STATISTICS)
-        or (function.kind == "operator" and not function.qualified_name.startswith("torch.ops.aten."))
-    )
-
-
-def _following_gradients(call: Call, tensors: dict[Path, Tensor]) -> dict[Path, Tensor]:
-    # Some kernels are chosen by whether gradients are followed, so the arguments say so again.
-    context = call.first.context
-    if context is None or not context.grad or context.inference:
-        return tensors
-    operations = call.known
-    if any(is_wrapped(tensor) for tensor in tensors.values()):
-        return tensors
-    for path, reference in call.leaves:
-        value = tensors[path]
-        if not isinstance(reference, TensorRef) or not value.is_floating_point() or value.is_inference():
-            continue
-        if operations[reference.operation].output.requires_grad and not value.requires_grad:
-            tensors[path] = value.detach().requires_grad_()
-    return tensors
-
-
-def _writable(call: Call, tensors: dict[Path, Tensor]) -> dict[Path, Tensor]:
-    copies: dict[Path, Tensor] = {}
-    groups: dict[Any, list[Leaf]] = {}
-    only_statistics = any(part in call.name for part in _STATISTICS) and not call.first.is_inplace
-    for path, reference in call.leaves:
-        if only_statistics and path == (0,):
-            copies[path] = tensors[path]  # normalisation writes its statistics and never its input
-            continue
-        groups.setdefault(_memory_of(call, reference), []).append((path, reference))
-    for members in groups.values():
-        copies.update(_copies_of_one_memory(call, members, tensors))
-    return copies
-
-
-def _memory_of(call: Call, reference: TensorRef | ParameterRef) -> Any:
-    if isinstance(reference, ParameterRef):
-        return "parameter", reference.parameter
-    storage = call.known[reference.operation].output.storage
-    return ("operation", reference.operation) if storage is None or reference.write is not None else storage
-
-
-def _copies_of_one_memory(call: Call, members: list[Leaf], tensors: dict[Path, Tensor]) -> dict[Path, Tensor]:
-    first_path, first = members[0]
-    if all(reference == first for _, reference in members):
-        if all(tensors[path] is tensors[first_path] for path, _ in members):
-            copy = tensors[first_path].detach().clone()
-            return {path: copy for path, _ in members}
-        unchanged = {path: call.tensors[path] is tensors[path] for path, _ in members}
-        if all(unchanged.values()):  # one composed argument, met twice
-            copy = tensors[first_path].detach().clone()
-            return {path: copy for path, _ in members}
-    apart = {path: tensors[path].detach().clone() for path, _ in members}
-    if len(members) == 1 or any(tensors[path] is not call.tensors[path] for path, _ in members):
-        return apart  # a replaced argument stands for itself
-    if any(tensors[path].layout is not torch.strided for path, _ in members):
-        return apart
-    lying = {path: reference.geometry or geometry_of(tensors[path]) for path, reference in members}
-    layout = Layout(list(lying.values()), tensors[first_path].device)
-    together = {path: layout.view(geometry) for path, geometry in lying.items()}
-    for path, view in together.items():
-        if view.shape != tensors[path].shape or view.dtype != tensors[path].dtype:
-            return apart
-        view.copy_(tensors[path])
-    # Where a copy has lost its place in the storage the views contradict each other: then they are kept apart.
-    return together if all(is_same(view, tensors[path]) for path, view in together.items()) else apart
 
 
 def _random_state(call: Call, kwargs: dict[str, Any]) -> Any:
@@ -318,7 +200,7 @@ def _untrue_writes(
         return "it is on record as in place, and returned none of its arguments"
     for write, tensor in zip(call.first.writes, written, strict=True):
         known = before.get(write.path)
-        if known is None or any(part in call.name for part in _STATISTICS) or tensor.is_inference():
+        if known is None or any(part in call.name for part in STATISTICS) or tensor.is_inference():
             continue
         if tensor._version == 0 and is_same(tensor, known):
             return f"it is on record as writing argument {write.path[0]}, and did not"

@@ -19,15 +19,17 @@ from lens_trace import Operation, OperationId, Recording
 from lens_validate._check import check_call, report_of
 from lens_validate._conclusion import by_id, concluded, module_addresses, readers_of
 from lens_validate._errors import NotARecordingError
+from lens_validate._forward import compare_forward
 from lens_validate._overlays import forgotten_writes
 from lens_validate._perturb import Noise
 from lens_validate._progress import Progress, reporter
 from lens_validate._report import NOT_RUN, OperationReport, PassReport, ValidationReport
+from lens_validate._second import compare_records
 from lens_validate._sources import check_output, check_source
 from lens_validate._structure import contradictions
 from lens_validate._values import SavedValues
 from lens_validate._window import checked_again
-from lens_validate._witness import Witness, compare_forward, compare_records, given_inputs, saved_inputs
+from lens_validate._witness import Witness, given_inputs, saved_inputs
 
 _NO_ARGUMENTS: Any = object()
 

@@ -1,0 +1,57 @@
+"""How is one run of a call to be judged?
+
+By the tolerance of its function at these values, and not at all where the result is memory that nobody has written.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from lens_trace import Path
+from lens_validate._call import Call
+from lens_validate._replay import run
+from lens_validate._tolerance import Tolerance, tolerance_of
+
+UNINITIALISED = frozenset(
+    [
+        "empty",
+        "empty_like",
+        "new_empty",
+        "empty_strided",
+        "new_empty_strided",
+        "empty_permuted",
+        "empty_quantized",
+        "Tensor",
+        "resize",
+        "resize_as",
+    ]
+)
+"""Functions whose result holds whatever the memory held before."""
+
+
+def tolerance_for(call: Call, saved: Tensor) -> Tolerance:
+    """Returns the tolerance for one output of a call."""
+    tensors = list(call.tensors.values())
+    return tolerance_of(call.name, tensors, saved, lambda: _magnitudes(call))
+
+
+def _magnitudes(call: Call) -> list[Tensor] | None:
+    changes = {p: t.detach().abs() for p, t in call.tensors.items() if t.is_floating_point() or t.is_complex()}
+    try:
+        return run(call, changes).outputs
+    except Exception:
+        return None
+
+
+def is_uninitialised(call: Call, replayed: Tensor) -> bool:
+    """Whether the result holds whatever the memory held before."""
+    assert call.first.function is not None
+    if call.name not in UNINITIALISED and call.first.function.name not in UNINITIALISED:
+        return False
+    before = next(iter(call.tensors.values()), None)  # `resize_` to fewer elements keeps what was there
+    return not (call.name.startswith("resize") and before is not None and replayed.numel() <= before.numel())
+
+
+def shown(path: Path) -> str:
+    """Returns where an argument sits, in words."""
+    return ".".join(str(step) for step in path)
