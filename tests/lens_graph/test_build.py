@@ -54,7 +54,7 @@ def test_pass_that_broke_off_keeps_what_there_is() -> None:
     script.call("rand", const(3))
     history = build_history(script.finish(is_complete=False))
     assert history.layer_list == ["input_1_1", "rand_1_2", "mul_1_3", "rand_2_4"]
-    assert "broke off" in repr(history)
+    assert "ended early" in repr(history)
 
 
 def _with_parent(trace: Trace, child: int, parent: int) -> Trace:

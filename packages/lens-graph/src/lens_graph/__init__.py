@@ -1,12 +1,15 @@
 """Turn the records of a forward pass into a labelled, indexable model history."""
 
-from lens_graph._build import build_history
+from lens_graph._build import build_history, choose
+from lens_graph._divergence import Divergence, find_divergence
 from lens_graph._errors import (
+    AliasCollisionError,
     AmbiguousKeyError,
     AmbiguousPassError,
     LensGraphError,
     MalformedTraceError,
     NotSavedError,
+    SelectorError,
     UnknownKeyError,
 )
 from lens_graph._history import ModelHistory
@@ -14,10 +17,14 @@ from lens_graph._layer import LayerEntry
 from lens_graph._links import Link
 from lens_graph._modules import ModuleCallEntry, ModuleEntry, Modules
 from lens_graph._operation import OperationEntry
+from lens_graph._select import Selection, select_operations
+from lens_graph._selector import Request, Selector, read_selector
 
 __all__ = [
+    "AliasCollisionError",
     "AmbiguousKeyError",
     "AmbiguousPassError",
+    "Divergence",
     "LayerEntry",
     "LensGraphError",
     "Link",
@@ -28,6 +35,14 @@ __all__ = [
     "Modules",
     "NotSavedError",
     "OperationEntry",
+    "Request",
+    "Selection",
+    "Selector",
+    "SelectorError",
     "UnknownKeyError",
     "build_history",
+    "choose",
+    "find_divergence",
+    "read_selector",
+    "select_operations",
 ]

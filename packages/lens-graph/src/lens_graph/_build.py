@@ -13,9 +13,12 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
+from msgspec.structs import replace
+
 from lens_graph._branches import find_branches
 from lens_graph._collector import without_collector
 from lens_graph._distances import measure_distances
+from lens_graph._follow import follow
 from lens_graph._graph import Graph, build_graph
 from lens_graph._history import ModelHistory
 from lens_graph._interpretation import Interpretation, Payloads
@@ -24,6 +27,7 @@ from lens_graph._labels import Labels, name_layers
 from lens_graph._loops import find_layers
 from lens_graph._nesting import nest_modules
 from lens_graph._prune import prune
+from lens_graph._select import Selection
 from lens_graph._signatures import make_loop_nodes
 from lens_trace import Trace
 
@@ -38,7 +42,8 @@ def build_history(
     objects: Mapping[int, Any] | None = None,
     parameters: Sequence[Any] | None = None,
     selected: Collection[int] | None = None,
-    aliases: Mapping[str, int] | None = None,
+    aliases: Mapping[str, int | Collection[int]] | None = None,
+    like: ModelHistory | None = None,
 ) -> ModelHistory:
     """Conclude everything that can be known about a forward pass.
 
@@ -50,7 +55,10 @@ def build_history(
         objects: Live objects behind opaque arguments, by index.
         parameters: Live parameters, by parameter id.
         selected: Operation ids that were chosen for saving; None for all that `tensors` holds.
-        aliases: Operation ids under names of the user's own, which become keys of the history.
+        aliases: Operation ids, one or several, under names of the user's own, which become keys of the history.
+        like: The history of another pass on the same path (`find_divergence` tells): its layers and labels are taken
+            over and not concluded again, so that both passes call the same things by the same names.  A pass that
+            ended early is named by what the whole one is called.
 
     Returns:
         The history.  Building it is near linear in operations and edges.
@@ -59,6 +67,35 @@ def build_history(
         MalformedTraceError: the records contradict themselves.
     """
     started = time.perf_counter()
+    facts = _conclude(trace, objects) if like is None else follow(like.interpretation, trace)
+    payloads = Payloads(tensors or {}, functions or {}, rng_states or {}, objects or {}, parameters or ())
+    chosen = None if selected is None else frozenset(selected)
+    return ModelHistory(
+        replace(
+            facts,
+            payloads=payloads,
+            selected=chosen,
+            indexable=_indexable(facts.graph, facts.labels, tensors, chosen),
+            aliases=_nodes_of(facts.graph, aliases or {}),
+            elapsed_s=time.perf_counter() - started,
+        )
+    )
+
+
+def choose(history: ModelHistory, selection: Selection) -> ModelHistory:
+    """Return the same history with a selection of what was saved, and the names in it as keys."""
+    facts = history.interpretation
+    return ModelHistory(
+        replace(
+            facts,
+            selected=selection.operations,
+            indexable=_indexable(facts.graph, facts.labels, facts.payloads.tensors, selection.operations),
+            aliases=_nodes_of(facts.graph, selection.aliases),
+        )
+    )
+
+
+def _conclude(trace: Trace, objects: Mapping[int, Any] | None) -> Interpretation:
     graph = prune(build_graph(trace))
     distances = measure_distances(graph)
     branches = find_branches(graph, distances, trace)
@@ -66,23 +103,21 @@ def build_history(
     layer_of = find_layers(make_loop_nodes(graph, trace, objects))
     labels = name_layers(graph, layer_of, trace)
     module_at = module_numbers(trace)
-    chosen = None if selected is None else frozenset(selected)
-    facts = Interpretation(
+    return Interpretation(
         trace=trace,
         graph=graph,
         distances=distances,
         branches=branches,
         nesting=nesting,
         labels=labels,
-        payloads=Payloads(tensors or {}, functions or {}, rng_states or {}, objects or {}, parameters or ()),
-        selected=chosen,
-        indexable=_indexable(graph, labels, tensors, chosen),
+        payloads=Payloads({}, {}, {}, {}, ()),
+        selected=None,
+        indexable=labels.counted,
         module_at=module_at,
         folded=fold_addresses(module_at),
-        aliases=_nodes_of(graph, aliases or {}),
-        elapsed_s=time.perf_counter() - started,
+        aliases={},
+        elapsed_s=0.0,
     )
-    return ModelHistory(facts)
 
 
 def _indexable(
@@ -100,6 +135,11 @@ def _indexable(
     return saved or labels.counted
 
 
-def _nodes_of(graph: Graph, aliases: Mapping[str, int]) -> dict[str, int]:
-    nodes = {name: graph.node_of[operation] for name, operation in aliases.items()}
-    return {name: node for name, node in nodes.items() if node >= 0}
+def _nodes_of(graph: Graph, aliases: Mapping[str, int | Collection[int]]) -> dict[str, tuple[int, ...]]:
+    found: dict[str, tuple[int, ...]] = {}
+    for name, operations in aliases.items():
+        known = [operations] if isinstance(operations, int) else operations
+        nodes = tuple(sorted(graph.node_of[operation] for operation in known if operation < len(graph.node_of)))
+        if nodes and nodes[0] >= 0:
+            found[name] = nodes
+    return found

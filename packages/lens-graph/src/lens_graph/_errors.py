@@ -4,6 +4,8 @@ LensGraphError
 |-- MalformedTraceError    (ValueError)            the records contradict themselves
 |-- UnknownKeyError        (KeyError, IndexError)  nothing in the history has this key
 |   `-- AmbiguousKeyError                          several layers answer to it
+|-- SelectorError          (TypeError)             what was given selects no layers
+|-- AliasCollisionError    (ValueError)            a name of the user's own already means something else
 |-- AmbiguousPassError     (AttributeError)        the passes of a layer differ in this field
 `-- NotSavedError          (lens_trace.NotSavedError, a KeyError)  the value of this tensor was not kept
 """
@@ -41,6 +43,14 @@ class UnknownKeyError(LensGraphError, KeyError, IndexError):
 
 class AmbiguousKeyError(UnknownKeyError):
     """Several layers answer to a key; `nearest` holds the keys that tell them apart."""
+
+
+class SelectorError(LensGraphError, TypeError):
+    """What was given as a selector is of a kind that selects no layers."""
+
+
+class AliasCollisionError(LensGraphError, ValueError):
+    """A name that the user gave to layers already means others."""
 
 
 class AmbiguousPassError(LensGraphError, AttributeError):

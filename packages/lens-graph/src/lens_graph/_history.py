@@ -15,14 +15,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
-from lens_graph._interpretation import Interpretation, is_saved, operation_at
-from lens_graph._keys import Target, resolve_number, resolve_text
+from lens_graph._interpretation import Interpretation, is_saved, operation_at, short_name
+from lens_graph._keys import Target, resolve_alias, resolve_number, resolve_text
 from lens_graph._layer import LayerEntry
 from lens_graph._links import Link, links_into
 from lens_graph._model_fields import ModelFields
 from lens_graph._modules import ModuleCallEntry, Modules
 from lens_graph._notebook import summarize_as_html
 from lens_graph._operation import OperationEntry
+from lens_graph._select import select_operations
+from lens_graph._selector import Selector, read_selector
 from lens_graph._summary import summarize
 from lens_trace import Operation, Trace
 
@@ -38,8 +40,10 @@ class ModelHistory(ModelFields):
     Indexing:
         `history["conv2d_3_8"]`, `history["conv2d_3"]`, `history["features.6"]`, `history[7]`, `history[-17]` return a
         `LayerEntry`; with a pass, `history["conv2d_3_8:1"]` or `history["features.6:1"]`, an `OperationEntry`; a slice
-        a list of layers.  `key in history`, `len(history)` and iteration go by layers in execution order, inputs
-        first, outputs last, buffers left out.
+        a list of layers.  A name of one's own, given in `layers=`, returns the entry that it stands for: a layer, or
+        an operation where it stands for one pass of several; where it stands for several, a list of entries in
+        execution order.  `key in history`, `len(history)` and iteration go by layers in execution order, inputs first,
+        outputs last, buffers left out.
 
     For drawings and other walks over everything:
         `history.operations`      all `OperationEntry` in execution order, buffers included; `operations[i].node == i`
@@ -99,6 +103,31 @@ class ModelHistory(ModelFields):
         ]
 
     @property
+    def is_complete(self) -> bool:
+        """False when the forward pass ended early: it was stopped, or it raised."""
+        return self._facts.trace.is_complete
+
+    @property
+    def aliases(self) -> dict[str, list[str]]:
+        """The names that the user gave in `layers=`, each with the labels of what it stands for."""
+        return {name: [short_name(self._facts, node) for node in nodes] for name, nodes in self._facts.aliases.items()}
+
+    def select(self, selector: Selector) -> list[OperationEntry]:
+        """The operations that a selector chooses, in execution order, whether their tensors were saved or not.
+
+        Args:
+            selector: As in `layers=`: keys, globs, patterns, callables, polars expressions, or collections of these.
+                Integers count all layers.
+
+        Raises:
+            UnknownKeyError: a part of it chooses nothing (a KeyError).
+            SelectorError: it selects nothing by its kind (a TypeError).
+        """
+        nodes = self._facts.graph.node_of
+        chosen = select_operations(self._facts, read_selector(selector)).operations
+        return [OperationEntry(self._facts, node) for node in sorted(nodes[operation] for operation in chosen)]
+
+    @property
     def links(self) -> Iterator[Link]:
         """Every edge with its argument, in the order of the operations that read."""
         return (link for node in range(len(self._facts.graph.parents)) for link in links_into(self._facts, node))
@@ -133,13 +162,14 @@ class ModelHistory(ModelFields):
         """The modules by address; `""` is the model itself."""
         return Modules(self._facts)
 
+    # An alias of several layers returns a list; typing it so would make every label a list for the type checker.
     @overload
     def __getitem__(self, key: str) -> LayerEntry | OperationEntry: ...
     @overload
     def __getitem__(self, key: SupportsIndex) -> LayerEntry: ...
     @overload
     def __getitem__(self, key: slice) -> list[LayerEntry]: ...
-    def __getitem__(self, key: str | SupportsIndex | slice) -> LayerEntry | OperationEntry | list[LayerEntry]:
+    def __getitem__(self, key: str | SupportsIndex | slice) -> LayerEntry | OperationEntry | list[Any]:
         """Return the layer, pass or list of layers that a key means.
 
         Raises:
@@ -148,14 +178,16 @@ class ModelHistory(ModelFields):
         """
         if isinstance(key, slice):
             return [LayerEntry(self._facts, layer) for layer in self._facts.indexable[key]]
-        target = self._resolve(key)
-        if target.node is None:
-            return LayerEntry(self._facts, target.layer)
-        return OperationEntry(self._facts, target.node)
+        targets = resolve_alias(self._facts, key) if isinstance(key, str) else []
+        if len(targets) > 1:
+            return [self._entry(target) for target in targets]
+        return self._entry(targets[0] if targets else self._resolve(key))
 
     def __contains__(self, key: object) -> bool:
         if isinstance(key, LayerEntry | OperationEntry):
             return key._facts is self._facts  # pyright: ignore[reportPrivateUsage] - entries are views of a history
+        if isinstance(key, str) and key in self._facts.aliases:
+            return True
         try:
             self._resolve(key)
         except (LookupError, TypeError):
@@ -177,11 +209,16 @@ class ModelHistory(ModelFields):
     def _repr_html_(self) -> str:
         return summarize_as_html(self._facts, self)
 
+    def _entry(self, target: Target) -> LayerEntry | OperationEntry:
+        if target.node is None:
+            return LayerEntry(self._facts, target.layer)
+        return OperationEntry(self._facts, target.node)
+
     def _resolve(self, key: object) -> Target:
         if isinstance(key, str):
             return resolve_text(self._facts, key)
         if isinstance(key, SupportsIndex) and not isinstance(key, bool):
-            return resolve_number(self._facts, operator.index(key))
+            return resolve_number(self._facts, operator.index(key), self._facts.indexable)
         raise TypeError(
             f"{key!r} is a {type(key).__name__}: "
             "a history is indexed by a label, a module address, an integer or a slice"

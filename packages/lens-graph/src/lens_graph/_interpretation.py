@@ -62,8 +62,8 @@ class Interpretation(Struct, frozen=True):
     """The module at each address, the model itself left out."""
     folded: dict[str, tuple[str, ...]]
     """Addresses by their spelling without capitals."""
-    aliases: dict[str, int]
-    """Nodes under names that the user gave."""
+    aliases: dict[str, tuple[int, ...]]
+    """Nodes, ascending, under names that the user gave."""
     elapsed_s: float
     """Seconds spent on drawing the conclusions."""
 

@@ -6,6 +6,7 @@
     "features.6"      module address        the layer that this module returns, at every level of nesting
     "features.6:2"    with a pass           what the module's second call returned
     7, -17            integers              places in the list of layers, or of saved layers when only some were saved
+    "early"           names of one's own    what was given that name when layers were chosen, before everything else
 
 Exact spelling comes first; where nothing matches exactly, capitals are ignored if one answer is left.  A full label
 wins over everything else.  A key with several answers is an error that names them: an address whose module returns
@@ -60,9 +61,40 @@ def resolve_text(facts: Interpretation, key: str) -> Target:
     raise UnknownKeyError(_reason(facts, key) + _advice(nearest), key=key, nearest=nearest)
 
 
-def resolve_number(facts: Interpretation, number: int) -> Target:
-    """Find the layer at a place in the list, counted from the end when negative."""
-    places = facts.indexable
+def resolve_alias(facts: Interpretation, name: str) -> list[Target]:
+    """Find what a name of the user's own means: whole layers, or the passes where it means not all of them."""
+    nodes = facts.aliases.get(name, ())
+    chosen = set(nodes)
+    passes = {layer: facts.labels.passes[layer] for layer in dict.fromkeys(facts.labels.layer_of[n] for n in nodes)}
+    found: list[Target] = []
+    for layer, members in passes.items():
+        is_whole = chosen.issuperset(members)
+        found += [Target(layer)] if is_whole else [Target(layer, node) for node in members if node in chosen]
+    return found
+
+
+def key_nodes(facts: Interpretation, key: str) -> tuple[int, ...]:
+    """Find the operations that a key stands for; none where nothing has this key.
+
+    A module's address stands for what the module returned, at each of its calls, in as many layers as that may be.
+
+    Raises:
+        AmbiguousKeyError: things of different kinds have this key.
+    """
+    if key in facts.aliases:
+        return facts.aliases[key]
+    targets = _exact(facts, key)
+    if not targets and not _folded(facts, key):
+        return ()
+    returned = _returned(facts, key)
+    if returned and {facts.labels.layer_of[node] for node in returned} >= {target.layer for target in targets}:
+        return returned
+    target = resolve_text(facts, key)
+    return facts.labels.passes[target.layer] if target.node is None else (target.node,)
+
+
+def resolve_number(facts: Interpretation, number: int, places: tuple[int, ...]) -> Target:
+    """Find the layer at a place in a list of layers, counted from the end when negative."""
     if not -len(places) <= number < len(places):
         what = "saved layers" if len(places) < len(facts.labels.counted) else "layers"
         raise UnknownKeyError(
@@ -77,7 +109,8 @@ def operation_keys(facts: Interpretation, node: int) -> list[str | int]:
     layer = labels.layer_of[node]
     pass_num = labels.pass_num[node]
     names = _label_names(facts, layer)
-    candidates = [f"{name}:{pass_num}" for name in names]
+    candidates = [name for name, nodes in facts.aliases.items() if nodes == (node,)]
+    candidates += [f"{name}:{pass_num}" for name in names]
     calls = [facts.trace.module_calls[call] for call in facts.nesting.exited.get(node, ())]
     for call in calls:
         candidates += [f"{address}:{call.pass_num}" for address in facts.trace.modules[call.module].addresses]
@@ -88,6 +121,7 @@ def operation_keys(facts: Interpretation, node: int) -> list[str | int]:
 def layer_keys(facts: Interpretation, layer: int) -> list[str | int]:
     """Every key that leads to this layer as a whole."""
     candidates = _label_names(facts, layer)
+    candidates += [name for name, nodes in facts.aliases.items() if nodes == facts.labels.passes[layer]]
     for node in facts.labels.passes[layer]:
         for call in facts.nesting.exited.get(node, ()):
             candidates += facts.trace.modules[facts.trace.module_calls[call].module].addresses
@@ -111,7 +145,7 @@ def fold_addresses(addresses: Iterable[str]) -> dict[str, tuple[str, ...]]:
 
 def _exact(facts: Interpretation, key: str) -> list[Target]:
     if key in facts.aliases:
-        return [_shown_target(facts, facts.aliases[key])]
+        return resolve_alias(facts, key)
     with_pass = _PASS.fullmatch(key)
     full = _by_label(facts, key, is_full=True) or (
         _pass_of(facts, _by_label(facts, with_pass[1], is_full=True), int(with_pass[2])) if with_pass else []
@@ -174,9 +208,17 @@ def _by_call(facts: Interpretation, address: str, pass_num: int) -> list[Target]
     return [Target(facts.labels.layer_of[node], node) for node in nodes]
 
 
-def _shown_target(facts: Interpretation, node: int) -> Target:
-    layer = facts.labels.layer_of[node]
-    return Target(layer) if len(facts.labels.passes[layer]) == 1 else Target(layer, node)
+def _returned(facts: Interpretation, key: str) -> tuple[int, ...]:
+    if _by_label(facts, key, is_full=True) or _by_label(facts, key, is_full=False):
+        return ()
+    module, with_pass = facts.module_at.get(key), _PASS.fullmatch(key)
+    if module is not None:
+        calls = facts.nesting.calls_of[module]
+    elif with_pass and with_pass[1] in facts.module_at:
+        calls = facts.nesting.calls_of[facts.module_at[with_pass[1]]][int(with_pass[2]) - 1 :][:1]
+    else:
+        return ()
+    return tuple(sorted({node for call in calls for node in facts.nesting.outputs[call]}))
 
 
 def _leads_to(facts: Interpretation, key: str, target: Target) -> bool:

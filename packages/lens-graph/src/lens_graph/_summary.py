@@ -38,7 +38,7 @@ def character(facts: Interpretation, model: ModelFields) -> list[str]:
     ]
     if model.model_has_conditional_branching:
         words.append("conditional")
-    return words if facts.trace.is_complete else [*words, "the forward pass broke off"]
+    return words if facts.trace.is_complete else [*words, "the forward pass ended early"]
 
 
 def totals(facts: Interpretation, model: ModelFields) -> list[tuple[str, str]]:

@@ -11,6 +11,7 @@ This is the only module that knows polars.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from difflib import get_close_matches
 from functools import cached_property
 from typing import Any, Literal, get_args
 
@@ -18,6 +19,7 @@ import polars as pl
 
 from lens_graph._collector import without_collector
 from lens_graph._column import Column, ColumnKind, Rows
+from lens_graph._errors import SelectorError, UnknownKeyError
 from lens_graph._interpretation import Interpretation
 from lens_graph._layer_columns import EDGE_COLUMNS, LAYER_COLUMNS, READ_COLUMNS
 from lens_graph._module_columns import BUFFER_COLUMNS, MODULE_CALL_COLUMNS, MODULE_COLUMNS, PARAMETER_COLUMNS
@@ -116,6 +118,40 @@ class Tables:
 
     def __repr__(self) -> str:
         return f"Tables of {self._facts.trace.model_name}: {', '.join(_COLUMNS)}"
+
+
+def is_expression(value: object) -> bool:
+    """Whether a value is a polars expression."""
+    return isinstance(value, pl.Expr)
+
+
+def rows_where(facts: Interpretation, expression: pl.Expr) -> list[int]:
+    """The rows of the table of operations, and so the nodes, of which an expression is true.
+
+    Raises:
+        UnknownKeyError: it names a column that the table has not.
+        SelectorError: it is not true or false for each row.
+    """
+    frame = Tables(facts).operations
+    try:
+        answers = frame.select(expression)
+    except pl.exceptions.ColumnNotFoundError as error:
+        unknown = str(error).split("\n", 1)[0].strip('"')
+        nearest = tuple(get_close_matches(unknown.split()[-1].strip('"'), frame.columns, n=5, cutoff=0.3))
+        raise UnknownKeyError(
+            f"{expression} asks for a column that the table of operations has not ({unknown}); it has "
+            f"{', '.join(nearest or frame.columns)}",
+            key=str(expression),
+            nearest=nearest,
+        ) from error
+    except pl.exceptions.PolarsError as error:
+        raise SelectorError(f"{expression} cannot be asked of the table of operations: {error}") from error
+    if answers.dtypes != [pl.Boolean()] or len(answers) != len(frame):
+        raise SelectorError(
+            f"{expression} gives {len(answers.columns)} columns of {', '.join(map(str, answers.dtypes))} in "
+            f"{len(answers)} rows: to select it has to be true or false for each of {len(frame)} operations"
+        )
+    return answers.to_series().arg_true().to_list()
 
 
 def _series(column: Column, values: Iterable[Any]) -> pl.Series:
