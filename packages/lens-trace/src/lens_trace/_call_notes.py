@@ -91,7 +91,11 @@ class CallNotes:
             key = storage._cdata
             if key not in memory.holds:
                 memory.holds[key] = storage._weak_ref()  # pyright: ignore[reportArgumentType] - a pointer, as an int
-            spec = (tensor.shape, tensor.dtype, tensor.device, tensor.layout, key, requires_grad, None, False)
+            spec = (
+                (tensor.shape, tensor.dtype, tensor.device, tensor.layout, key, requires_grad, None, False)
+                if type(tensor) is _Tensor
+                else spec_of(tensor, key)
+            )
         except (RuntimeError, NotImplementedError):
             key = memory.storage_key(tensor)
             spec = (*spec_of(tensor, key)[:7], is_functorch_wrapped(tensor))

@@ -94,14 +94,14 @@ class Freezer:
 
     def spec(self, spec: tuple[Any, ...]) -> records.TensorSpec:
         """Returns the record of what a tensor looks like."""
-        shape, dtype, device, layout, key, requires_grad, _, _ = spec
+        shape, dtype, device, layout, key, requires_grad, nbytes, _ = spec
         sizes = tuple([int(n) for n in shape])
         shown = self._devices.get(device)
         if shown is None:
             shown = self._devices[device] = str(device)
         storage = None if key is None else self._storages.setdefault(key, len(self._storages))
         return records.TensorSpec(
-            sizes, _dtype_name(dtype), shown, math.prod(sizes) * dtype.itemsize,
+            sizes, _dtype_name(dtype), shown, math.prod(sizes) * dtype.itemsize if nbytes is None else nbytes,
             "strided" if layout is torch.strided else str(layout).removeprefix("torch."), storage,
             dtype in _QUANTIZED, requires_grad,
         )  # fmt: skip

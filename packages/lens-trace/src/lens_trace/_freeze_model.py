@@ -51,7 +51,7 @@ def note_facts(recorder: Recorder) -> Facts:
     noted: list[tuple[type[torch.nn.Module], bool, Sequence[int], Sequence[int], Sequence[int], list[str]]] = [
         (
             type(module),
-            module.training,
+            getattr(module, "training", False),  # a frozen scripted module has no flag
             [parameter_of[id(p)] for p in own.values() if id(p) in parameter_of] if (own := module._parameters) else (),
             [buffer_of[id(b)][1] for b in own.values() if id(b) in buffer_of] if (own := module._buffers) else (),
             [index_of[id(_inside(c))] for c in own.values() if c is not None and id(_inside(c)) in index_of]

@@ -169,8 +169,8 @@ class RecordingMode(TorchFunctionMode, CallNotes):
             return result
         requires_grad = result.requires_grad
         try:
-            storage = _storage_of(result)
-        except (RuntimeError, NotImplementedError):
+            storage, shape = _storage_of(result), result.shape
+        except (RuntimeError, NotImplementedError):  # sparse; nested tensors have no shape
             self.note_call(role, func, args, kwargs or _nothing, tuple(held), named, (), result, elapsed, frame)
             return result
         key = storage._cdata
@@ -187,7 +187,7 @@ class RecordingMode(TorchFunctionMode, CallNotes):
             ),
             None,
             (),
-            (result.shape, result.dtype, result.device, _strided, key, requires_grad, None, False),
+            (shape, result.dtype, result.device, _strided, key, requires_grad, None, False),
             type(result.grad_fn) if requires_grad else None,
             None, None, None,
         ))  # fmt: skip
@@ -360,7 +360,7 @@ class RecordingMode(TorchFunctionMode, CallNotes):
         writes: Any = ()
         if role.write_rule != "none" or "out" in kwargs:
             writes = written_arguments(role, args, kwargs)
-            recorder.before_writes(writes)
+            recorder.before_writes(writes, role.name.startswith("resize"))
         elif role.name == "set_data" and args:
             recorder.state.before_write(args[0], recorder.memory.storage_key(args[0]))
         return held, named, writes, state

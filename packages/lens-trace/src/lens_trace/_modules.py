@@ -70,8 +70,8 @@ def wrapped_call(original: Callable[..., Any]) -> Callable[..., Any]:
         inputs: list[int] = []
         number = recorder.next_module_call()
         first = len(rows)
-        row: list[Any] = [number, self, outside[-1] if outside else None, len(outside), inputs, [], self.training,
-               first, perf_counter_ns(), 0, 0]  # fmt: skip
+        row: list[Any] = [number, self, outside[-1] if outside else None, len(outside), inputs, [],
+               getattr(self, "training", False), first, perf_counter_ns(), 0, 0]  # fmt: skip
         for value in (*args, *kwargs.values()) if kwargs else args:
             if type(value) is _Tensor and (owner := owners.get(id(value))) is not None and owner[0]() is value:
                 inputs.append(owner[1])
@@ -147,8 +147,8 @@ def _enter(mode: RecordingMode, module: torch.nn.Module, args: tuple[Any, ...], 
     owners = recorder.memory.owners
     inputs: list[int] = []
     number = recorder.next_module_call()
-    row = [number, module, outside[-1] if outside else None, len(outside), inputs, [], module.training,
-           len(recorder.rows), perf_counter_ns(), 0, 0]  # fmt: skip
+    row = [number, module, outside[-1] if outside else None, len(outside), inputs, [],
+           getattr(module, "training", False), len(recorder.rows), perf_counter_ns(), 0, 0]  # fmt: skip
     for value in (*args, *kwargs.values()) if kwargs else args:
         if type(value) is _Tensor:
             owner = owners.get(id(value))

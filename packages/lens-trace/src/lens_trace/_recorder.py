@@ -273,14 +273,16 @@ class Recorder:
 
     # -- writes -------------------------------------------------------------------------------------------------
 
-    def before_writes(self, targets: list[tuple[tuple[int | str, ...], torch.Tensor]]) -> None:
+    def before_writes(self, targets: list[tuple[tuple[int | str, ...], torch.Tensor]], resizes: bool = False) -> None:
         """Protects what lies in memory that is about to be written."""
-        for _, tensor in targets:
+        for path, tensor in targets:
             key = self.memory.storage_key(tensor)
             if key is None:
                 continue
             self.state.before_write(tensor, key)
             self.saver.before_write(key)
+            if resizes or type(path[0]) is str:  # `out=`
+                self.saver.own_memory(tensor)
 
     def log_write(self, tensor: torch.Tensor, operation: int, write: int | None, keep_buffer: bool = True) -> None:
         """Notes that an operation wrote a tensor's memory; the tensor object is its value from now on."""
@@ -305,6 +307,7 @@ class Recorder:
         if key is None:
             return
         self.state.before_write(tensor, key)
+        self.saver.own_memory(tensor)
         self.saver.escape(key)
         if tensor.is_cpu and not tensor.is_meta:
             self._escaped[key] = tensor.detach().clone()
@@ -360,11 +363,15 @@ ArrayTemplate = _ArrayOf
 
 
 def _spec(tensor: torch.Tensor, key: int | None) -> tuple[Any, ...]:
-    try:
-        return (tensor.shape, tensor.dtype, tensor.device, tensor.layout, key, tensor.requires_grad, None,
-                key is None and _is_dead_outside(tensor))  # fmt: skip
-    except (RuntimeError, NotImplementedError):
-        return (_safe_shape(tensor), tensor.dtype, tensor.device, tensor.layout, key, tensor.requires_grad, None, True)
+    if tensor.is_nested:  # some of its sizes are no numbers, so its bytes are noted too
+        shape, nbytes = _ragged_shape(tensor), tensor.numel() * tensor.element_size()
+    else:
+        try:
+            shape, nbytes = tensor.shape, None
+        except RuntimeError:  # a lazy parameter that was never made
+            shape, nbytes = (), 0
+    return (shape, tensor.dtype, tensor.device, tensor.layout, key, tensor.requires_grad, nbytes,
+            key is None and is_functorch_wrapped(tensor))  # fmt: skip
 
 
 def grad_type_of(tensor: torch.Tensor) -> Any:
@@ -376,15 +383,15 @@ def grad_type_of(tensor: torch.Tensor) -> Any:
     return None if grad_fn is None else type(grad_fn)
 
 
-def _is_dead_outside(tensor: torch.Tensor) -> bool:
-    return is_functorch_wrapped(tensor)
-
-
-def _safe_shape(tensor: torch.Tensor) -> tuple[int, ...]:
-    try:
-        return tuple(tensor.size(d) for d in range(tensor.dim()))
-    except (RuntimeError, NotImplementedError):
-        return ()
+def _ragged_shape(tensor: torch.Tensor) -> tuple[int, ...]:
+    sizes: list[int] = []
+    for dimension in range(tensor.dim()):
+        try:
+            size = tensor.size(dimension)
+        except RuntimeError:
+            size = -1
+        sizes.append(size if type(size) is int else -1)
+    return tuple(sizes)
 
 
 spec_of = _spec

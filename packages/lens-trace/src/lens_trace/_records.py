@@ -159,7 +159,7 @@ class TensorSpec(Struct, frozen=True, gc=False):
     """What a tensor looks like, without its values."""
 
     shape: tuple[int, ...]
-    """Elements along each dimension."""
+    """Elements along each dimension; -1 where a nested tensor is ragged."""
     dtype: str
     """Such as `float32`."""
     device: str

@@ -3,7 +3,8 @@
 Parameters, buffers and the tensors given as arguments end a trace with the values they began with.  Nothing is copied
 in advance: a tensor is copied when a write to its memory is about to happen, and put back at the end through `.data`,
 which leaves version counters alone (a `copy_` would break a later backward).  Registrations that the forward changed
-(`self.buffer = ...`, a new `register_buffer`) are undone too.  Plain attributes that the model sets stay.
+(`self.buffer = ...`, a new `register_buffer`) are undone too.  Plain attributes that the model sets stay, and lazy
+modules stay made: there is no value to go back to.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch.nn.parameter import is_lazy
 
 _MOST_ADDRESSES = 100_000
 
@@ -42,7 +44,7 @@ class ModelState:
         if storage is None or storage in self._changed:
             return
         held = self._by_storage().get(storage, [])
-        self._changed[storage] = [(t, t.data, t.data.clone()) for t in held if not t.is_meta]
+        self._changed[storage] = [(t, t.data, t.data.clone()) for t in held if not t.is_meta and not is_lazy(t)]
 
     def will_be_put_back(self, tensor: torch.Tensor) -> bool:
         """Tells whether a tensor lies in memory that was written and ends with the values from before the pass."""
@@ -70,7 +72,9 @@ class ModelState:
         with torch.no_grad():
             for changed in self._changed.values():
                 for tensor, alias, copy in changed:
-                    alias.copy_(copy)
+                    _put_back(alias, copy)
+                    if tensor.is_nested:
+                        continue
                     if tensor.data_ptr() != alias.data_ptr() or tensor.shape != alias.shape:
                         tensor.data = alias
         self._changed.clear()
@@ -147,6 +151,14 @@ class ModelState:
                 self.buffer_is_persistent.append(name not in module._non_persistent_buffers_set)
                 self.by_id[id(buffer)] = buffer
             self.buffer_addresses[entry[1]].append(prefix + name)
+
+
+def _put_back(tensor: torch.Tensor, copy: torch.Tensor) -> None:
+    if tensor.layout is torch.strided and not (tensor.is_nested or tensor.is_quantized):
+        for dimension, stride in enumerate(tensor.stride()):
+            if stride == 0:  # `expand` shows the same memory several times: once is enough
+                tensor, copy = (t.narrow(dimension, 0, min(1, t.shape[dimension])) for t in (tensor, copy))
+    tensor.copy_(copy)
 
 
 def _storage(tensor: torch.Tensor) -> int | None:

@@ -118,7 +118,7 @@ class Saver:
     def save(self, key: Key, tensor: torch.Tensor, storage: int | None, epoch: int) -> None:
         """Saves a value; `storage` and `epoch` (writes it has had) tell which memory it shares."""
         if self._is_plain and storage is not None and storage not in self.outside and type(tensor) is torch.Tensor:
-            if tensor.layout is _strided and tensor.is_cpu:
+            if tensor.layout is _strided and tensor.is_cpu and not tensor.is_quantized:  # those crash when cloned so
                 try:
                     self._put(key, _lazy_clone(tensor.detach() if tensor.requires_grad else tensor))  # pyright: ignore[reportOptionalCall]
                 except RuntimeError:  # mapped or shared memory, memory of numpy: anybody may write it at any time
@@ -153,23 +153,40 @@ class Saver:
         for key in self._borrowed.pop(storage, ()):
             self._put(key, self._copy(self._get(key)))
 
+    @staticmethod
+    def own_memory(tensor: torch.Tensor) -> None:
+        """Gives a tensor memory of its own again if saved values share it.
+
+        torch cannot resize memory that is shared in this way: the next write would fail.
+        """
+        if tensor.is_cpu and tensor.layout is _strided:
+            with contextlib.suppress(RuntimeError):  # a kind of tensor without an address
+                tensor.data_ptr()
+
     def escape(self, storage: int) -> None:
         """A raw handle on this memory has left torch: it may be written without notice from now on."""
         self.outside.add(storage)
         self.foreign.add(storage)
         self.before_write(storage)
 
-    def seal(self, is_held: Callable[[int], bool]) -> None:
-        """Copies what something else can still reach.
+    def seal(self, alive: list[tuple[torch.Tensor, int | None]]) -> None:
+        """Parts the saved values from what something else can still reach.
 
         Values that keep their graph (`detach=False`) are the tensors of the pass themselves, since a copy would not be
         part of the graph: there the version counter tells when one was written.
+
+        Args:
+            alive: The tensors of the pass that somebody still holds, each with its storage.
         """
         if not self._detach:
             return
+        held = {storage for _, storage in alive}
         for storage in list(self._borrowed):
-            if storage in self.outside or is_held(storage):
+            if storage in self.outside or storage in held:
                 self._copy_together(self._borrowed.pop(storage))
+        for tensor, storage in alive:
+            if storage not in self.outside and type(tensor) is torch.Tensor:
+                self.own_memory(tensor)
 
     def finish(self) -> Tensors:
         """Returns what was saved."""

@@ -222,8 +222,8 @@ class _Session:
     def recording(self) -> Recording:
         recorder = self.recorder
         with torch._C.DisableTorchFunction():
-            alive = {o.storage for o in recorder.memory.owners.values() if o.reference() is not None}
-            recorder.saver.seal(alive.__contains__)
+            owners = recorder.memory.owners.values()
+            recorder.saver.seal([(t, o.storage) for o in owners if (t := o.reference()) is not None])
             recorder.state.restore()
         tensors = recorder.saver.finish()
         facts = note_facts(recorder)
