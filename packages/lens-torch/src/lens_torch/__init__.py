@@ -3,16 +3,22 @@
 from lens_graph import ModelHistory
 from lens_torch._activations import get_model_activations
 from lens_torch._check import validate_saved_activations
+from lens_torch._flops import FlopCount, count_flops
+from lens_torch._proof import Proof, prove_activations
 from lens_torch._show import show_model_graph
 from lens_torch._structure import get_model_structure
 from lens_viz import check_ending, draw, write
 
 __all__ = [
+    "FlopCount",
     "ModelHistory",
+    "Proof",
     "check_ending",
+    "count_flops",
     "draw",
     "get_model_activations",
     "get_model_structure",
+    "prove_activations",
     "show_model_graph",
     "validate_saved_activations",
     "write",

@@ -1,0 +1,73 @@
+"""What exactly was proven about a model's activations?
+
+`validate_saved_activations` says yes or no.  A `Proof` is the whole of it: the report, one verdict and reason for each
+operation, beside the history whose labels tell which operations these are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from msgspec import Struct
+
+from lens_graph import ModelHistory
+from lens_torch._history import history_of
+from lens_trace import everything, trace
+from lens_validate import ValidationReport, validate
+
+
+class Proof(Struct, frozen=True):
+    """The findings on one forward pass; true in an `if` when every saved activation is proven right."""
+
+    report: ValidationReport
+    """One verdict for each operation, by its number."""
+    history: ModelHistory
+    """The pass that it is about, with all activations."""
+
+    @property
+    def is_valid(self) -> bool:
+        """Nothing failed, nothing is unverified, and something passed."""
+        return self.report.is_valid
+
+    def __bool__(self) -> bool:
+        return self.is_valid
+
+    @property
+    def labels(self) -> dict[int, str]:
+        """The label of each operation of the report; a pruned one has none."""
+        return {operation.operation_id: operation.layer_label_w_pass for operation in self.history.operations}
+
+
+def prove_activations(
+    model: torch.nn.Module,
+    input_args: Any = (),
+    input_kwargs: Mapping[str, Any] | None = None,
+    *,
+    random_seed: int | None = None,
+    progress: Callable[[int, int], None] | bool = False,
+) -> Proof:
+    """Runs the model keeping everything, and returns what can be proven of each saved activation.
+
+    Args:
+        model: Any `torch.nn.Module`; it is left as it was.
+        input_args: A tuple is the positional arguments; anything else is the one argument.
+        input_kwargs: Keyword arguments of the forward pass.
+        random_seed: Seed of torch, Python and numpy for the runs, 0 if None: a second run must draw the same numbers.
+            The generators are put back afterwards.
+        progress: True shows a bar on long runs in a terminal; a callable gets the calls done and their number.
+
+    Returns:
+        The proof.
+
+    Raises:
+        TraceError: The model cannot be traced; the message says what to do.
+        Exception: Whatever the model raises, with a note that names the operation and the module.
+
+    Cost: about eight forward passes, and the memory of all activations at once.
+    """
+    seed = 0 if random_seed is None else random_seed
+    recording = trace(model, input_args, input_kwargs, keep=everything, seed=seed)
+    report = validate(recording, model, input_args, input_kwargs, progress=progress)
+    return Proof(report, history_of(recording))
