@@ -1,12 +1,14 @@
-"""MODEL and --input: what they may be, and what is said about the rest."""
+"""MODEL: what it may be, and what is said about the rest."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 import torch
 
-from lens_cli._errors import InputError, ModelNotFoundError
-from lens_cli._load import load_model, random_inputs
+from lens_cli._errors import ModelNotFoundError
+from lens_cli._load import load_model
 from tests.lens_cli import sample_models
 
 HERE = "tests.lens_cli.sample_models"
@@ -24,17 +26,57 @@ def test_attributes_may_be_dotted() -> None:
     assert load_model(f"{HERE}:instance.first") is sample_models.instance.first
 
 
+def test_arguments_stand_after_a_question_mark_or_in_an_option() -> None:
+    by_query = load_model(f"{HERE}:Small?width=7&act=sin")
+    by_option = load_model(f"{HERE}:Small", ("width=7", "act=sin"))
+    for model in (by_query, by_option):
+        assert isinstance(model, sample_models.Small)
+        assert (model.first.out_features, model.act) == (7, "sin")
+
+
+def test_the_option_wins_over_the_question_mark() -> None:
+    model = load_model(f"{HERE}:Small?width=7", ("width=8",))
+    assert isinstance(model, sample_models.Small)
+    assert model.first.out_features == 8
+
+
+def test_a_python_file_is_run_where_it_lies_and_sees_its_neighbours(tmp_path: Path) -> None:
+    (tmp_path / "lens_cli_neighbour.py").write_text("width = 6\n")
+    (tmp_path / "lens_cli_net.py").write_text(
+        "import torch\nfrom lens_cli_neighbour import width\n\n"
+        "class Net(torch.nn.Linear):\n    def __init__(self, bias=True):\n        super().__init__(4, width, bias)\n"
+    )
+    model = load_model(f"{tmp_path}/lens_cli_net.py:Net?bias=False")
+    assert isinstance(model, torch.nn.Linear)
+    assert (model.out_features, model.bias) == (6, None)
+
+
+def test_a_python_file_that_fails_is_named(tmp_path: Path) -> None:
+    (tmp_path / "lens_cli_bad.py").write_text("raise ValueError('half written')\n")
+    with pytest.raises(ModelNotFoundError, match=r"lens_cli_bad\.py.*ValueError: half written"):
+        load_model(f"{tmp_path}/lens_cli_bad.py:Net")
+
+
+def test_meta_makes_no_parameters() -> None:
+    model = load_model(f"{HERE}:Wide?width=1_000_000_000_000", meta=True)
+    assert {parameter.device.type for parameter in model.parameters()} == {"meta"}
+
+
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        ("alexnet", "expected package.module:factory"),
-        (":alexnet", "expected package.module:factory"),
+        ("alexnet", "expected package.module:name"),
+        (":alexnet", "expected package.module:name"),
+        ("alexnet:", "expected package.module:name"),
         ("no_such_package:alexnet", "No module named 'no_such_package'"),
         (f"{HERE}s:Small", "No module named"),
         (f"{HERE}:Smal", "did you mean Small"),
-        (f"{HERE}:Wide", "needs arguments (width)"),
+        (f"{HERE}:Wide", "needs arguments (width); give them as"),
+        (f"{HERE}:Small?size=3", "takes no argument 'size'; its arguments are: width, act"),
+        (f"{HERE}:instance?width=3", "is made already; it takes no arguments"),
         (f"{HERE}:number", "is a int"),
         (f"{HERE}:no_model", "returned a int"),
+        ("no_such_file.py:Net", "There is no file"),
     ],
 )
 def test_what_leads_to_no_model_says_so_and_what_was_expected(target: str, message: str) -> None:
@@ -46,27 +88,3 @@ def test_what_leads_to_no_model_says_so_and_what_was_expected(target: str, messa
 def test_an_error_of_the_factory_is_its_own() -> None:
     with pytest.raises(RuntimeError, match="the weights are elsewhere"):
         load_model(f"{HERE}:broken")
-
-
-def test_a_shape_is_a_float_tensor_in_the_unit_interval() -> None:
-    (x,) = random_inputs(["6,3,8,8"], seed=None)
-    assert x.shape == (6, 3, 8, 8)
-    assert x.dtype == torch.float32
-    assert 0 <= x.min() <= x.max() < 1
-
-
-def test_types_stand_before_the_shape() -> None:
-    half, words, scalar = random_inputs(["float16:2,2", "int64:1,16", "bool:"], seed=1)
-    assert (half.dtype, words.dtype, scalar.dtype) == (torch.float16, torch.int64, torch.bool)
-    assert scalar.shape == ()
-
-
-def test_the_same_seed_gives_the_same_inputs() -> None:
-    assert torch.equal(random_inputs(["3"], seed=5)[0], random_inputs(["3"], seed=5)[0])
-    assert not torch.equal(random_inputs(["3"], seed=5)[0], random_inputs(["3"], seed=6)[0])
-
-
-@pytest.mark.parametrize("text", ["6,3,x", "float17:3", "-1,3", "nn:3", "3,,4"])
-def test_what_describes_no_tensor_is_refused(text: str) -> None:
-    with pytest.raises(InputError, match="expected"):
-        random_inputs([text], seed=None)

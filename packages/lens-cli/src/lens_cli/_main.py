@@ -1,19 +1,25 @@
 """Which words does `lens` understand?
 
-    lens draw MODEL --input SHAPE --out FILE      print the summary and write the drawing
-    lens summary MODEL --input SHAPE              print the summary, or some layers of it
+    lens summary MODEL     what it is made of: layers or modules, shapes, sizes, parameters, FLOPs
+    lens draw MODEL        a picture of its graph
+    lens table MODEL       one table of facts, filtered and sorted, as text, CSV, JSON or Parquet
+    lens extract MODEL     its activations, on disk
+    lens validate MODEL    proof that the activations are right
+    lens diff A B          what changed from one model to another
 
 torch is imported when a command runs and not before, so that `lens --help` answers at once.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Literal
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 
-from lens_cli._errors import one_line_errors
+from lens_cli._checking import diff, validate
+from lens_cli._looking import draw, summary, table
+from lens_cli._options import about_a_model
 
 app = typer.Typer(
     name="lens",
@@ -23,70 +29,63 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Model = Annotated[str, typer.Argument(metavar="MODEL", help="package.module:factory, or a torch.nn.Module there.")]
-Input = Annotated[
-    list[str] | None,
-    typer.Option("--input", "-i", metavar="SHAPE", help="Shape of an input, 6,3,224,224 or int64:1,16. Repeatable."),
-]
-Train = Annotated[bool, typer.Option("--train/--eval", help="Mode that the model runs in.")]
-Seed = Annotated[int | None, typer.Option(help="Seed of weights, inputs and the pass.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"lens {version('lens-cli')}")
+        raise typer.Exit
 
 
-@app.callback()
-def lens() -> None:
+@app.callback(
+    epilog="Exit status: 0 done; 1 the answer is no (not valid, not the same); 2 could not be carried out; "
+    "130 interrupted."
+)
+def lens(
+    show_version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_tell_version)
+    ] = False,
+) -> None:
     """Look inside PyTorch models."""
 
 
-@app.command(epilog="Example: lens draw torchvision.models:alexnet --input 6,3,224,224 --out alexnet.svg")
-def draw(
-    model: Model,
-    out: Annotated[Path, typer.Option("--out", "-o", help="File to write: .svg, .pdf, .png or .gv.")],
-    input: Input = None,
-    mode: Annotated[Literal["unrolled", "rolled"], typer.Option(help="One node a pass, or one node a layer.")] = (
-        "unrolled"
-    ),
-    depth: Annotated[str, typer.Option(help="Nesting to show: a number, auto or all.")] = "auto",
-    direction: Annotated[Literal["TB", "BT", "LR", "RL"], typer.Option(help="Where the flow runs to.")] = "TB",
-    buffers: Annotated[bool, typer.Option("--buffers", help="Show the model's buffers.")] = False,
-    train: Train = False,
-    seed: Seed = None,
-    debug: Debug = False,
-) -> None:
-    """Print the summary of a model and write the drawing of its graph."""
-    with one_line_errors(debug=debug):
-        from lens_cli._commands import draw_to_file, print_summary, run_structure
-        from lens_torch import check_ending
-
-        check_ending(out)
-        history = run_structure(model, input or (), train=train, seed=seed)
-        print_summary(history)
-        draw_to_file(
-            history,
-            out,
-            mode=mode,
-            depth=int(depth) if depth.isdecimal() else depth,
-            direction=direction,
-            show_buffers=buffers,
-        )
+def _examples(*lines: str) -> str:
+    # A blank line keeps the lines apart.
+    return "\n\n".join(("Examples:", *(f"  {line}" for line in lines)))
 
 
-@app.command(epilog="Example: lens summary torchvision.models:alexnet --input 6,3,224,224 --layer conv2d_3")
-def summary(
-    model: Model,
-    input: Input = None,
-    layer: Annotated[
-        list[str] | None, typer.Option("--layer", "-l", metavar="KEY", help="Show this layer only. Repeatable.")
-    ] = None,
-    train: Train = False,
-    seed: Seed = None,
-    debug: Debug = False,
-) -> None:
-    """Print the layers of a model with their shapes, sizes and parameters."""
-    with one_line_errors(debug=debug):
-        from lens_cli._commands import print_summary, run_structure
-
-        print_summary(run_structure(model, input or (), train=train, seed=seed), layer or ())
+app.command(
+    epilog=_examples(
+        "lens summary torchvision.models:resnet50 --input 1,3,224,224",
+        "lens summary 'model.py:Net?width=64' -i 1,16 --depth 2 --columns module,output,parameters,flops",
+        "lens summary hf:config.json -i input_ids=int64:1,16 --json > structure.json",
+    )
+)(about_a_model(summary))
+app.command(
+    epilog=_examples(
+        "lens draw torchvision.models:alexnet --input 6,3,224,224 --out alexnet.svg",
+        "lens draw model.py:Net -i 1,16 -o net.pdf --mode rolled --depth 2 --legend",
+        "open $(lens draw model.py:Net -i 1,16 -o net.svg --quiet)",
+    )
+)(about_a_model(draw))
+app.command(
+    epilog=_examples(
+        "lens table torchvision.models:alexnet -i 1,3,224,224 --where \"layer_type = 'conv2d'\" --sort -tensor_fsize",
+        "lens table model.py:Net operations -i 1,16 --out operations.parquet",
+        "lens table model.py:Net edges -i 1,16 --describe",
+    )
+)(about_a_model(table))
+app.command(
+    epilog=_examples(
+        "lens validate torchvision.models:resnet18 --input 1,3,64,64 --seed 0",
+        "lens validate model.py:Net -i 1,16 --quiet && echo proven",
+    )
+)(about_a_model(validate))
+app.command(
+    epilog=_examples(
+        "lens diff torchvision.models:resnet18 torchvision.models:resnet34 -i 1,3,64,64",
+        "lens diff torch-2.6.json torch-2.15.json --ignore dtypes",
+    )
+)(about_a_model(diff))
 
 
 def main() -> None:

@@ -1,0 +1,95 @@
+"""Which picture of a model is drawn?
+
+All options of the library's drawing, as words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import lens_torch as tl
+from lens_cli._code import object_named
+from lens_cli._errors import CommandError, FileError
+from lens_torch import ModelHistory
+
+Mode = Literal["unrolled", "rolled"]
+Direction = Literal["TB", "BT", "LR", "RL"]
+ThemeName = Literal["light", "dark"]
+
+
+@dataclass(frozen=True)
+class DrawingRequest:
+    """The words of `lens draw` about the picture."""
+
+    mode: Mode
+    """One node a pass, or one node a layer."""
+    depth: str
+    """A number, `auto` or `all`."""
+    direction: Direction
+    """Where the arrows lead."""
+    buffers: bool
+    """Whether buffers are shown."""
+    collapse: tuple[str, ...]
+    """Modules that are one node."""
+    module: str | None
+    """The one module to draw."""
+    fold_repeats: bool
+    """Whether a run of identical blocks is drawn once."""
+    color_by: str | None
+    """Numeric field that colours the nodes."""
+    theme: ThemeName
+    """Colours."""
+    caption: str | None
+    """Function that captions a node."""
+    link: str | None
+    """Function that links a node."""
+    legend: bool
+    """Whether the colours are explained."""
+    engine: str | None
+    """Graphviz to use."""
+    timeout: float
+    """Seconds that the layout may take."""
+
+
+def draw_to_file(history: ModelHistory, asked: DrawingRequest, out: Path) -> Path:
+    """Writes the drawing in the format of the file's ending, and returns where.
+
+    Raises:
+        CommandError: An option that means nothing.
+        FileError: The file cannot be written.
+    """
+    graph = tl.draw(
+        history,
+        mode=asked.mode,
+        depth=int(asked.depth) if asked.depth.isdecimal() else asked.depth,
+        show_buffers=asked.buffers,
+        direction=asked.direction,
+        collapse=asked.collapse,
+        module=asked.module,
+        fold_repeats=asked.fold_repeats,
+        color_by=asked.color_by,
+        theme=asked.theme,
+        caption=_function(asked.caption, "--caption"),
+        link=_function(asked.link, "--link"),
+        legend=asked.legend,
+        engine=asked.engine,
+        timeout_s=asked.timeout,
+    )
+    try:
+        return tl.write(graph, out)
+    except OSError as error:
+        if error.filename is None and error.errno is None:
+            raise  # a layout that took too long is an OSError of another kind
+        raise FileError(f"{str(out)!r} cannot be written: {error.strerror or error}.") from error
+
+
+def _function(name: str | None, option: str) -> Callable[[Any], Any] | None:
+    if name is None:
+        return None
+    function = object_named(name, option)
+    if not callable(function):
+        raise CommandError(f"{option} {name!r} is a {type(function).__name__}, expected a function of a node's entry.")
+    return function

@@ -1,0 +1,41 @@
+"""Which history is a command about?
+
+Of a model that is run once, keeping nothing, or of a folder that `lens extract` or `history.save` wrote: then nothing
+is run.
+"""
+
+from __future__ import annotations
+
+import torch
+
+import lens_torch as tl
+from lens_cli._request import Request, prepare
+from lens_cli._terminal import models_own_words
+from lens_torch import FlopCount, ModelHistory
+
+
+def history_for(request: Request) -> ModelHistory:
+    """Returns the history that a request names.
+
+    Raises:
+        CommandError: What was named is not there, or cannot be read.
+    """
+    subject = prepare(request)
+    with models_own_words(), torch.no_grad():
+        return tl.get_model_structure(subject.model, subject.args, subject.kwargs, random_seed=subject.seed)
+
+
+def counted_history_for(request: Request) -> tuple[ModelHistory, dict[int, int] | None]:
+    """Returns the same with floating-point operations by operation id; None where torch's counter gives none."""
+    subject = prepare(request)
+    with models_own_words(), torch.no_grad():
+        # A second pass must see what the first saw, noise included.
+        states = torch.get_rng_state()
+        try:
+            count: FlopCount = tl.count_flops(subject.model, subject.args, subject.kwargs, random_seed=subject.seed)
+        except Exception:
+            # The counter, or the model itself; the plain pass tells which, and what it raises is what the user sees.
+            torch.set_rng_state(states)
+            history = tl.get_model_structure(subject.model, subject.args, subject.kwargs, random_seed=subject.seed)
+            return history, None
+    return count.history, count.by_operation
