@@ -1,0 +1,174 @@
+"""Which models want inputs that no rule can guess?
+
+By the type of the model's config or the name of its class: what to add to, or put in place of, what the rules made.
+None takes an input away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from zoo.huggingface._wanted import Wanted
+
+Given = dict[str, Any]
+Special = Callable[[Wanted, Given], Given]
+
+
+def _normal(*shape: int) -> Tensor:
+    return torch.randn(*shape)
+
+
+def _whole(high: int, *shape: int) -> Tensor:
+    return torch.randint(0, high, shape)
+
+
+def _ones(*shape: int) -> Tensor:
+    return torch.ones(*shape, dtype=torch.long)
+
+
+def _fixed(**values: Callable[[], Any]) -> Special:
+    """Values that depend on nothing."""
+    return lambda w, given: {name: make() for name, make in values.items()}
+
+
+def _without(*names: str) -> Special:
+    return lambda w, given: dict.fromkeys(names)
+
+
+def _several_pictures(w: Wanted, given: Given) -> Given:
+    """One picture for each text, with an axis that counts the pictures of a text."""
+    return {"pixel_values": given["pixel_values"].unsqueeze(1)}
+
+
+def _forecast(w: Wanted, given: Given) -> Given:
+    """Past and future of a series, with features of time."""
+    past = w.config.context_length + max(w.config.lags_sequence)
+    future = w.config.prediction_length
+    return {
+        "past_values": _normal(2, past),
+        "past_time_features": _normal(2, past, 1),
+        "past_observed_mask": torch.ones(2, past),
+        "future_values": _normal(2, future),
+        "future_time_features": _normal(2, future, 1),
+    }
+
+
+def _trajectory(w: Wanted, given: Given) -> Given:
+    return {
+        "states": _normal(2, 5, w.config.state_dim),
+        "actions": _normal(2, 5, w.config.act_dim),
+        "rewards": _normal(2, 5, 1),
+        "returns_to_go": _normal(2, 5, 1),
+        "timesteps": _whole(16, 2, 5),
+        "attention_mask": _ones(2, 5),
+    }
+
+
+def _packed_alone(w: Wanted, given: Given) -> Given:
+    """Patches of pictures of their own sizes, with the position of each."""
+    n, side = 16, 4
+    places = torch.stack([torch.arange(n) % side, torch.arange(n) // side], dim=1).expand(2, n, 2).contiguous()
+    name = "image_position_ids" if w.takes("image_position_ids") else "pixel_position_ids"
+    return {"pixel_values": torch.rand(2, n, 3 * w.patch * w.patch), name: places}
+
+
+def _prompt_picture(w: Wanted, given: Given) -> Given:
+    pixels = given["pixel_values"]
+    return {"prompt_pixel_values": torch.randn_like(pixels), "prompt_masks": torch.randn_like(pixels)}
+
+
+def _words_for_classes(w: Wanted, given: Given) -> Given:
+    return {
+        "classes_input_ids": _whole(100, 3, 8),
+        "classes_attention_mask": _ones(3, 8),
+        "tasks_input_ids": _whole(100, 2, 8),
+        "tasks_attention_mask": _ones(2, 8),
+        "classes_structure": torch.tensor([2, 1]),
+    }
+
+
+def _places_for_picture(w: Wanted, given: Given) -> Given:
+    """A mask of the text that says where the features of the picture go."""
+    n = w.config.latent_query_num
+    mask = torch.zeros(2, n + 8, dtype=torch.long)
+    mask[:, 2 : 2 + n] = 1
+    return {"input_ids": _whole(100, 2, n + 8), "image_embeds_position_mask": mask, "attention_mask": _ones(2, n + 8)}
+
+
+SPECIAL: dict[str, Special] = {
+    # Series and trajectories.
+    "autoformer": _forecast,
+    "informer": _forecast,
+    "time_series_transformer": _forecast,
+    "timesfm": _fixed(
+        past_values=lambda: _normal(2, 128), past_values_padding=lambda: torch.zeros(2, 128), freq=lambda: _ones(2, 1)
+    ),
+    "timesfm2_5": _fixed(past_values=lambda: _normal(2, 128), past_values_padding=lambda: torch.zeros(2, 128)),
+    "patchtst": _fixed(past_values=lambda: _normal(2, 32, 1)),
+    "decision_transformer": _trajectory,
+    # Pictures.
+    "efficientloftr": _fixed(pixel_values=lambda: _normal(1, 2, 3, 64, 64)),
+    "lightglue": _fixed(pixel_values=lambda: _normal(1, 2, 3, 64, 64)),
+    "superglue": _fixed(pixel_values=lambda: _normal(1, 2, 3, 64, 64)),
+    "superpoint": _fixed(pixel_values=lambda: torch.rand(1, 3, 64, 64)),
+    "depth_pro": _fixed(pixel_values=lambda: _normal(1, 3, 256, 256)),
+    "seggpt": _prompt_picture,
+    "omdet-turbo": _words_for_classes,
+    "oneformer": lambda w, given: {"task_inputs": _whole(100, 2, w.config.task_seq_len)},
+    "gemma4_vision": _packed_alone,
+    "pp_ocrv5_mobile_rec": _fixed(pixel_values=lambda: _normal(2, 3, 48, 160)),
+    "pp_ocrv5_server_rec": _fixed(pixel_values=lambda: _normal(2, 3, 48, 160)),
+    "pp_ocrv6_small_rec": _fixed(pixel_values=lambda: _normal(2, 3, 48, 160)),
+    "pp_ocrv6_tiny_rec": _fixed(pixel_values=lambda: _normal(2, 3, 48, 160)),
+    "perceiver": lambda w, given: {"inputs": _normal(2, 16, w.config.d_model)},
+    # Pictures and text.
+    "colmodernvbert": _several_pictures,
+    "idefics": _several_pictures,
+    "idefics2": _several_pictures,
+    "idefics3": _several_pictures,
+    "modernvbert": _several_pictures,
+    "smolvlm": _several_pictures,
+    "ultravbert": _several_pictures,
+    "kosmos-2": _places_for_picture,
+    "lxmert": lambda w, given: {
+        "visual_feats": _normal(2, 5, w.config.visual_feat_dim),
+        "visual_pos": torch.rand(2, 5, w.config.visual_pos_dim),
+    },
+    "deepseek_vl_hybrid": _fixed(high_res_pixel_values=lambda: _normal(2, 3, 64, 64)),
+    "mllama": _fixed(aspect_ratio_ids=lambda: _ones(2, 1), aspect_ratio_mask=lambda: _ones(2, 1, 4)),
+    "pi0": lambda w, given: {"action_embeds": _normal(2, 4, 64)},
+    "blip_2_qformer": lambda w, given: {
+        "query_embeds": _normal(2, 8, w.config.hidden_size),
+        "encoder_hidden_states": _normal(2, 9, w.config.encoder_hidden_size),
+    },
+    # Sounds.
+    "audio-spectrogram-transformer": lambda w, given: {
+        "input_values": _normal(2, w.config.max_length, w.config.num_mel_bins)
+    },
+    "clap": _fixed(input_features=lambda: _normal(2, 1, 64, 64), is_longer=lambda: torch.tensor([[True], [False]])),
+    "clvp": lambda w, given: {"input_features": _normal(2, w.config.decoder_config.feature_size, 16)},
+    "gemma3n_audio": lambda w, given: {
+        "audio_mel": _normal(2, 32, w.config.input_feat_size),
+        "audio_mel_mask": torch.zeros(2, 32, dtype=torch.bool),
+    },
+    "seamless_m4t": lambda w, given: {"input_ids": None, "attention_mask": None},
+    "seamless_m4t_v2": lambda w, given: {"input_ids": None, "attention_mask": None},
+    "speecht5": _fixed(input_values=lambda: _normal(2, 12, 64), decoder_input_values=lambda: _normal(2, 8, 64)),
+    "speech-encoder-decoder": _without("input_features"),
+    "pop2piano": _without("input_ids", "attention_mask"),
+    "pix2struct": _fixed(flattened_patches=lambda: _normal(2, 16, 2 + 3 * 16 * 16)),
+    "dia": lambda w, given: {"decoder_input_ids": _whole(100, 2, 8, w.config.decoder_config.num_channels)},
+    "vibevoice_acoustic_tokenizer_encoder": lambda w, given: {"hidden_states": _normal(2, 1, 3200)},
+    # One prompt with marked words.
+    "jev": _fixed(
+        input_ids=lambda: _whole(100, 1, 12),
+        attention_mask=lambda: _ones(1, 12),
+        marks=lambda: torch.tensor([[3, 6, 9]]),
+        num_options=lambda: torch.tensor([[3]]),
+        question_type_ids=lambda: torch.tensor([[0]]),
+    ),
+}
