@@ -12,7 +12,7 @@ exactly for strided tensors of one element size (a bounded search over the strid
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias, cast
 
 import torch
@@ -64,11 +64,19 @@ Reference: TypeAlias = "Owner | Seen"
 class Memory:
     """Owners by object, logs by storage."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        parameters: Sequence[torch.Tensor] = (),
+        buffers: Sequence[torch.Tensor] = (),
+        outside: set[int] | None = None,
+    ) -> None:
         self.owners: dict[int, Owner] = {}
         self.first_owner: dict[int, Owner] = {}
         self.logs: dict[int, list[Written]] = {}
         self.holds: dict[int, int] = {}
+        self._rest: tuple[Sequence[torch.Tensor], Sequence[torch.Tensor], set[int]] | None = (
+            parameters, buffers, set() if outside is None else outside
+        )  # fmt: skip
 
     def storage_key(self, tensor: torch.Tensor) -> int | None:
         """Returns the address of a tensor's storage, None where it has none."""
@@ -90,6 +98,8 @@ class Memory:
         owner = self.owners.get(id(tensor))
         if owner is not None and owner.reference() is tensor:
             return owner
+        if self._rest is not None:
+            self.own_rest()
         key = self.storage_key(tensor)
         first = self.first_owner.get(key) if key is not None else None
         if first is None:
@@ -98,6 +108,31 @@ class Memory:
                       first.buffer, True)  # fmt: skip
         self.owners[id(tensor)] = owner
         return owner
+
+    def own_rest(self) -> None:
+        """Gives every parameter its owner, and tells which memory lived before the pass.
+
+        Where no value is kept this waits until a tensor turns up that might look at such memory; parameters and buffers
+        that are used get their owners one by one.
+        """
+        if self._rest is None:
+            return
+        (parameters, buffers, outside), self._rest = self._rest, None
+        for index, parameter in enumerate(parameters):
+            key = self.storage_key(parameter)
+            if key is None:
+                continue
+            outside.add(key)
+            owner = self.owners.get(id(parameter))
+            if owner is None or owner.reference() is not parameter:
+                self.owners[id(parameter)] = owner = Owner(weakref.ref(parameter), -1, None, key, 0, index)
+            first = self.first_owner.get(key)
+            if first is None or (first.operation < 0 and first.parameter is not None and first.parameter > index):
+                self.first_owner[key] = owner
+        for buffer in buffers:
+            key = self.storage_key(buffer)
+            if key is not None:
+                outside.add(key)
 
     def own(self, tensor: torch.Tensor, owner: Owner) -> None:
         """Makes `owner` the owner of a tensor object, and of its memory if nobody has it yet."""
@@ -121,6 +156,10 @@ class Memory:
         """Returns how many writes a storage has had."""
         log = self.logs.get(key) if key is not None else None
         return len(log) if log is not None else 0
+
+    def alive(self) -> list[tuple[torch.Tensor, int | None]]:
+        """Returns the tensor objects of the pass that are still there, each with its storage."""
+        return [(t, owner.storage) for owner in self.owners.values() if (t := owner.reference()) is not None]
 
     def release(self) -> None:
         """Gives back the weak counts; the tables are of no use afterwards."""

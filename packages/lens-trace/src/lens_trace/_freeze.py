@@ -30,7 +30,7 @@ class Freezer:
     """Turns the rows of one recorder into records, each shared part made once."""
 
     def __init__(self, recorder: Recorder) -> None:
-        self._buffer_addresses = recorder.state.buffer_addresses
+        self._addresses = recorder.state.addresses
         self._sites = SiteTable()
         self._calls: dict[int, tuple[Any, ...]] = {}
         self._contexts: dict[tuple[Any, ...], records.Context] = {}
@@ -68,7 +68,7 @@ class Freezer:
             args = (leaf,)
         name = self._constant_address(row) if row.kind == "constant" else row.name
         if row.kind == "buffer" and row.buffer is not None:
-            name = self._buffer_addresses[row.buffer][0]
+            name = self._addresses.buffers[row.buffer][0]
         return records.Operation(
             records.OperationId(row.id), row.kind, None, None, args, (), tuple(parents),  # pyright: ignore[reportArgumentType]
             tuple(records.ParameterId(p) for p in parameters), self.spec(row.spec), (), None, row.path, (), (), False,
@@ -305,7 +305,7 @@ def _find_addresses(recorder: Recorder) -> dict[int, str]:
     wanted = {id(tensor): operation for operation, tensor in recorder.constants}
     found: dict[int, str] = {}
     for module in recorder.state.modules if wanted else ():
-        address = recorder.state.addresses[id(module)][0]
+        address = next(iter(recorder.state.addresses_of(module)), "")
         for name, value in module.__dict__.items():
             for step, tensor in _tensors_in(name, value):
                 operation = wanted.get(id(tensor))

@@ -313,7 +313,7 @@ class RecordingMode(TorchFunctionMode, CallNotes):
             result_leaves(result, (), leaves)
             unseen = [
                 leaf for _, leaf in leaves
-                if memory.find(leaf) is None and id(leaf) not in self.recorder.state.by_id
+                if memory.find(leaf) is None and not self.recorder.state.holds(leaf)
             ]  # fmt: skip
             if unseen:
                 held = tuple([self.recorder.template(a) for a in args])

@@ -175,7 +175,7 @@ def _leave(mode: RecordingMode, row: list[Any], module: torch.nn.Module, args: A
     if not leaves:
         return
     leaves = list({id(leaf): leaf for leaf in leaves}.values())
-    unseen = [leaf for leaf in leaves if memory.find(leaf) is None and id(leaf) not in recorder.state.by_id]
+    unseen = [leaf for leaf in leaves if memory.find(leaf) is None and not recorder.state.holds(leaf)]
     for leaf in _held_by(module, unseen):
         recorder.adopt(leaf)
     unseen = [leaf for leaf in unseen if memory.find(leaf) is None]
@@ -215,5 +215,5 @@ def _note_opaque(mode: RecordingMode, module: torch.nn.Module, args: Any, kwargs
 
 def _keep_if_chosen(recorder: Any, row: list[Any], operation: int, tensor: torch.Tensor) -> None:
     chosen = recorder.keeps_outputs_of
-    if chosen is not None and not chosen.isdisjoint(recorder.state.addresses.get(id(row[_MODULE]), ())):
+    if chosen is not None and not chosen.isdisjoint(recorder.state.addresses_of(row[_MODULE])):
         recorder.keep_output(operation, tensor, recorder.memory.storage_key(tensor))

@@ -53,7 +53,7 @@ def module_text(recorder: Recorder, module_calls: tuple[int, ...]) -> str:
     if len(module_calls) < 1:
         return f"the model ({type(recorder.model).__name__})"
     module = recorder.module_rows[module_calls[-1]][1]
-    addresses = recorder.state.addresses.get(id(module))
+    addresses = recorder.state.addresses_of(module)
     if not addresses or addresses[0] == "":
         return f"the model ({type(module).__name__})"
     return f"module {addresses[0]} ({type(module).__name__})"

@@ -101,7 +101,7 @@ class Recorder:
         self.model = model
         self.state = state
         self.saver = saver
-        self.memory = Memory()
+        self.memory = Memory(state.parameters, state.buffers, saver.outside)
         self.rows: list[tuple[Any, ...]] = []
         self.reads: list[ReadRow] = []
         self.module_rows: dict[int, list[Any]] = {}
@@ -126,7 +126,8 @@ class Recorder:
         self.internal_errors: list[BaseException] = []
         self._escaped: dict[int, torch.Tensor] = {}
         self._pointers: list[tuple[int, int, Any]] = []
-        self._own_parameters(state)
+        if keep is not nothing:
+            self.memory.own_rest()
 
     def sink_call(self, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any], leaves: Any) -> None:
         """Hands the operations of a call to the sink, in the order they were returned."""
@@ -134,22 +135,6 @@ class Recorder:
         with torch._C.DisableTorchFunction():
             for row in map(Row._make, self.rows[len(self.rows) - len(leaves) :]):
                 self.sink(self.record_of(row), (args, kwargs), leaves[row.index or 0][1])
-
-    def _own_parameters(self, state: ModelState) -> None:
-        memory = self.memory
-        for index, parameter in enumerate(state.parameters):
-            try:
-                key = _storage_of(parameter)._cdata
-            except (RuntimeError, NotImplementedError, ValueError):  # lazy, or of a kind without storage
-                continue
-            self.saver.outside.add(key)
-            owner = Owner(weakref.ref(parameter), -1, None, key, 0, index)
-            memory.owners[id(parameter)] = owner
-            memory.first_owner.setdefault(key, owner)
-        for buffer in state.buffers:
-            key = memory.storage_key(buffer)
-            if key is not None:
-                self.saver.outside.add(key)
 
     # -- references ---------------------------------------------------------------------------------------------
 
@@ -180,8 +165,8 @@ class Recorder:
         """Returns what a tensor argument refers to; a tensor that nobody has seen becomes a source of its own."""
         owner = self.memory.owners.get(id(tensor))
         if owner is None or owner.reference() is not tensor:
-            owner = self.memory.find(tensor)
-            if owner is None or (owner.is_stray and id(tensor) in self.state.by_id):
+            owner = None if id(tensor) in self.state.parameter_of else self.memory.find(tensor)
+            if owner is None or (owner.is_stray and self.state.holds(tensor)):
                 owner = self.adopt(tensor)
         if self._escaped and owner.storage in self._escaped:
             owner = self._check_escaped(tensor, owner)

@@ -9,35 +9,61 @@ modules stay made: there is no value to go back to.
 
 from __future__ import annotations
 
+from operator import is_
 from typing import Any
 
 import torch
 from torch.nn.parameter import is_lazy
 
+from lens_trace._addresses import Addresses
+
 _MOST_ADDRESSES = 100_000
 
 
 class ModelState:
-    """Parameters and buffers of a model before the pass, and what is needed to put them back."""
+    """Parameters and buffers of a model before the pass, and what is needed to put them back.
+
+    Attributes:
+        modules: Every module once, depth first; those that the pass makes are appended.
+        number_of: Position of a module in `modules` by `id`; a compiled part counts as the module that it wraps.
+        hooked: Modules with a hook of accelerate.
+        parameters, parameter_of: Parameters in the order of the walk, and their numbers by `id`.
+        buffers, buffer_of, buffer_is_persistent: Buffers likewise.
+        addresses: Where all of these stand.
+    """
 
     def __init__(self, model: torch.nn.Module) -> None:
         self.modules: list[torch.nn.Module] = []
-        self.addresses: dict[int, list[str]] = {}
+        self.number_of: dict[int, int] = {}
+        self.hooked: list[torch.nn.Module] = []
+        self.addresses = Addresses()
         self.parameters: list[torch.Tensor] = []
-        self.parameter_of: dict[int, int] = {}
-        self.parameter_addresses: list[list[str]] = []
+        self.parameter_of = self.addresses.parameter_of
         self.buffers: list[torch.Tensor] = []
-        self.buffer_of: dict[int, tuple[torch.Tensor, int]] = {}
-        self.buffer_addresses: list[list[str]] = []
+        self.buffer_of = self.addresses.buffer_of
         self.buffer_is_persistent: list[bool] = []
-        self.by_id: dict[int, torch.Tensor] = {}
-        self._registered: list[tuple[dict[str, Any], dict[str, Any] | None]] = []
+        self._filled: list[tuple[dict[str, Any], dict[str, Any]]] = []
+        self._empty: list[dict[str, Any]] = []
         self._compiled: list[tuple[torch.nn.Module, Any]] = []
         self._changed: dict[int, list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]] = {}
         self._inputs: dict[int, list[torch.Tensor]] = {}
-        self._alias: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._storages: dict[int, list[torch.Tensor]] | None = None
         self._read_modules(model)
+
+    def holds(self, tensor: torch.Tensor) -> bool:
+        """Tells whether a tensor is one of the parameters or buffers."""
+        return id(tensor) in self.parameter_of or id(tensor) in self.buffer_of
+
+    def addresses_of(self, module: torch.nn.Module) -> list[str]:
+        """Returns the addresses of a module, none of one that the pass made."""
+        number = self.number_of.get(id(module))
+        return self.addresses.modules[number] if number is not None and number < len(self.addresses.modules) else []
+
+    def add_module(self, module: torch.nn.Module) -> int:
+        """Numbers a module that the pass made, and keeps it alive so that its `id` stays its own."""
+        number = self.number_of[id(module)] = len(self.modules)
+        self.modules.append(module)
+        return number
 
     def before_write(self, tensor: torch.Tensor, storage: int | None) -> None:
         """Copies every parameter, buffer and input in a storage before the first write to it."""
@@ -53,22 +79,24 @@ class ModelState:
     def add_inputs(self, tensors: list[torch.Tensor]) -> None:
         """Tells which tensors came as arguments."""
         for tensor in tensors:
-            if id(tensor) not in self.by_id:
+            if not self.holds(tensor):
                 key = _storage(tensor)
                 if key is not None:
                     self._inputs.setdefault(key, []).append(tensor)
 
     def restore(self) -> None:
         """Puts registrations and values back."""
-        for live, before in self._registered:
-            if before is None:
-                if live:
-                    live.clear()
-            elif len(live) != len(before) or any(live.get(key) is not value for key, value in before.items()):
+        for live, before in self._filled:
+            if live.keys() != before.keys() or not all(map(is_, live.values(), before.values())):
                 live.clear()
                 live.update(before)
+        if any(self._empty):
+            for live in self._empty:
+                live.clear()
         for module, compiled in self._compiled:
             module._compiled_call_impl = compiled
+        if not self._changed:
+            return
         with torch.no_grad():
             for changed in self._changed.values():
                 for tensor, alias, copy in changed:
@@ -91,66 +119,80 @@ class ModelState:
         return self._storages
 
     def _read_modules(self, model: torch.nn.Module) -> None:
-        # Iterative, and a module is not entered again on its own path: models may contain themselves.
-        limit = _MOST_ADDRESSES
-        stack: list[tuple[torch.nn.Module, str, frozenset[int]]] = [(model, "", frozenset())]
-        while stack and limit:
-            module, address, path = stack.pop()
-            limit -= 1
-            known = self.addresses.get(id(module))
-            parameters, buffers = module._parameters, module._buffers
-            if known is None:
-                self.addresses[id(module)] = [address]
-                self.modules.append(module)
-                if type(parameters) is dict:  # scripted modules keep theirs in C++
-                    self._registered.append((parameters, dict(parameters) if parameters else None))
-                    self._registered.append((buffers, dict(buffers) if buffers else None))
-                if (
-                    module.__dict__.get("_compiled_call_impl") is not None
-                ):  # compiled in place: run what it was made from
-                    self._compiled.append((module, module._compiled_call_impl))
-            else:
-                known.append(address)
-            if parameters or buffers:
-                self._read_tensors(module, address)
-            parts = module._modules
-            if not parts:
+        # Iterative, and a module is not entered again on its own path: models may contain themselves.  This is done
+        # before every pass, so what can be worked out from the notes waits until somebody asks.
+        modules, number_of = self.modules, self.number_of
+        visits, registered = self.addresses.visits, self.addresses.registered
+        filled, empty = self._filled, self._empty
+        wrapped: list[tuple[torch.nn.Module, torch.nn.Module]] = []
+        stack: list[tuple[torch.nn.Module, int, str]] = [(model, -1, "")]
+        while stack and len(visits) < _MOST_ADDRESSES:
+            module, outer, name = stack.pop()
+            parts: Any = module._modules
+            if parts and "_orig_mod" in parts and outer >= 0:  # a compiled part is seen as the module that it wraps
+                inner = parts["_orig_mod"]
+                wrapped.append((module, inner))
+                module, parts = inner, inner._modules
+            number = number_of.get(id(module))
+            if number is None:
+                number = number_of[id(module)] = len(modules)
+                modules.append(module)
+                parameters: Any = module._parameters
+                buffers: Any = module._buffers
+                own_parameters = own_buffers = None
+                is_plain = type(parameters) is dict  # scripted modules keep theirs in C++
+                if parameters:
+                    own_parameters = parameters.copy() if is_plain else dict(parameters.items())
+                    if is_plain:
+                        filled.append((parameters, own_parameters))
+                elif is_plain:
+                    empty.append(parameters)
+                if buffers:
+                    own_buffers = self._note_buffers(module, buffers)
+                    if is_plain:
+                        filled.append((buffers, own_buffers))
+                elif is_plain:
+                    empty.append(buffers)
+                registered.append((own_parameters, own_buffers))
+                own = module.__dict__
+                if own.get("_compiled_call_impl") is not None:  # compiled in place: run what it was made from
+                    self._compiled.append((module, own["_compiled_call_impl"]))
+                if "_hf_hook" in own:
+                    self.hooked.append(module)
+            elif _is_on_path(visits, outer, number):
                 continue
-            inner = path | {id(module)}
-            prefix = f"{address}." if address else ""
-            for name, child in reversed(parts.items()):
-                if child is None or id(child) in inner:
-                    continue
-                if "_orig_mod" in child._modules:  # a compiled part is seen as the module that it wraps
-                    self.addresses.setdefault(id(child), []).append(prefix + name)
-                    child = child._modules["_orig_mod"]
-                stack.append((child, prefix + name, inner))  # pyright: ignore[reportArgumentType]
+            if parts:
+                here = len(visits)
+                for step, child in reversed(parts.items()):
+                    if child is not None:
+                        stack.append((child, here, step))
+            visits.append((number, outer, name))
+        for module, inner in wrapped:
+            if id(inner) in number_of:
+                number_of[id(module)] = number_of[id(inner)]
         for module, _ in self._compiled:
             module._compiled_call_impl = None
+        held = [p for own, _ in registered if own is not None for p in own.values() if p is not None]
+        unique = dict(zip(map(id, held), held, strict=True))
+        self.parameters.extend(unique.values())
+        self.parameter_of.update(zip(unique, range(len(unique)), strict=True))
 
-    def _read_tensors(self, module: torch.nn.Module, address: str) -> None:
-        prefix = f"{address}." if address else ""
-        for name, parameter in module._parameters.items():
-            if parameter is None:
-                continue
-            index = self.parameter_of.get(id(parameter))
-            if index is None:
-                index = self.parameter_of[id(parameter)] = len(self.parameters)
-                self.parameters.append(parameter)
-                self.parameter_addresses.append([])
-                self.by_id[id(parameter)] = parameter
-            self.parameter_addresses[index].append(prefix + name)
-        for name, buffer in module._buffers.items():
-            if buffer is None:
-                continue
-            entry = self.buffer_of.get(id(buffer))
-            if entry is None:
-                entry = self.buffer_of[id(buffer)] = (buffer, len(self.buffers))
+    def _note_buffers(self, module: torch.nn.Module, buffers: Any) -> dict[str, torch.Tensor | None]:
+        own: dict[str, torch.Tensor | None] = dict(buffers.items())
+        for name, buffer in own.items():
+            if buffer is not None and id(buffer) not in self.buffer_of:
+                self.buffer_of[id(buffer)] = (buffer, len(self.buffers))
                 self.buffers.append(buffer)
-                self.buffer_addresses.append([])
                 self.buffer_is_persistent.append(name not in module._non_persistent_buffers_set)
-                self.by_id[id(buffer)] = buffer
-            self.buffer_addresses[entry[1]].append(prefix + name)
+        return own
+
+
+def _is_on_path(visits: list[tuple[int, int, str]], visit: int, number: int) -> bool:
+    while visit >= 0:
+        if visits[visit][0] == number:
+            return True
+        visit = visits[visit][1]
+    return False
 
 
 def _put_back(tensor: torch.Tensor, copy: torch.Tensor) -> None:

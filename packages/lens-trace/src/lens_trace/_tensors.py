@@ -169,17 +169,18 @@ class Saver:
         self.foreign.add(storage)
         self.before_write(storage)
 
-    def seal(self, alive: list[tuple[torch.Tensor, int | None]]) -> None:
+    def seal(self, find_alive: Callable[[], list[tuple[torch.Tensor, int | None]]]) -> None:
         """Parts the saved values from what something else can still reach.
 
         Values that keep their graph (`detach=False`) are the tensors of the pass themselves, since a copy would not be
         part of the graph: there the version counter tells when one was written.
 
         Args:
-            alive: The tensors of the pass that somebody still holds, each with its storage.
+            find_alive: Returns the tensors of the pass that somebody still holds, each with its storage.
         """
-        if not self._detach:
+        if not self._detach or not (self.payloads or self.written):
             return
+        alive = find_alive()
         held = {storage for _, storage in alive}
         for storage in list(self._borrowed):
             if storage in self.outside or storage in held:

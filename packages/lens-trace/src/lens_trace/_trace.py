@@ -10,6 +10,7 @@ import contextlib
 import inspect
 import time
 from collections.abc import Callable, Mapping
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -170,21 +171,20 @@ def check_model(model: Any) -> torch.nn.Module:
 
 def check_parts(state: ModelState) -> None:
     """Raises `ShardedModelError` when the parameters of a part live elsewhere."""
-    for part in state.modules:
-        kind = type(part).__name__
-        if kind[:1] != "F" and "_hf_hook" not in part.__dict__:
-            continue
-        name = state.addresses[id(part)][0]
-        if kind in ("FullyShardedDataParallel",) or kind.startswith("FSDP"):
+    for kind in set(map(type, state.modules)):
+        if kind.__name__ == "FullyShardedDataParallel" or kind.__name__.startswith("FSDP"):
+            part = next(module for module in state.modules if type(module) is kind)
             raise ShardedModelError(
-                f"The module {name or 'itself'} is sharded with FSDP, so its parameters are not in this process. "
-                "Trace the unwrapped model before sharding, or load its full state dict into a plain copy."
+                f"The module {state.addresses_of(part)[0] or 'itself'} is sharded with FSDP, so its parameters are not "
+                "in this process. Trace the unwrapped model before sharding, or load its full state dict into a plain "
+                "copy."
             )
-        hook = part.__dict__.get("_hf_hook")
-        if hook is not None and getattr(hook, "offload", False):
+    for part in state.hooked:
+        if getattr(part.__dict__["_hf_hook"], "offload", False):
             raise ShardedModelError(
-                f"The module {name or 'itself'} is offloaded, its weights come and go during the pass. "
-                "Remove the hooks first (accelerate.hooks.remove_hook_from_submodules) or load it without device_map."
+                f"The module {state.addresses_of(part)[0] or 'itself'} is offloaded, its weights come and go during "
+                "the pass. Remove the hooks first (accelerate.hooks.remove_hook_from_submodules) or load it without "
+                "device_map."
             )
 
 
@@ -222,15 +222,13 @@ class _Session:
     def recording(self) -> Recording:
         recorder = self.recorder
         with torch._C.DisableTorchFunction():
-            owners = recorder.memory.owners.values()
-            recorder.saver.seal([(t, o.storage) for o in owners if (t := o.reference()) is not None])
+            recorder.saver.seal(recorder.memory.alive)
             recorder.state.restore()
         tensors = recorder.saver.finish()
         facts = note_facts(recorder)
         freezer = Freezer(recorder)
         freezer.find_constants(recorder)
-        rows = sorted(recorder.rows, key=_id_of_row)
-        reads = list(recorder.reads)
+        noted, reads = recorder.rows, recorder.reads
         structure = self.structure if self.structure is not None else SequenceArgument("tuple", ())
         if isinstance(structure, Opaque):
             structure = Opaque(structure.type_name, -1)
@@ -248,6 +246,7 @@ class _Session:
         recorder.memory.release()
 
         def freeze() -> tuple[Trace, Mapping[int, Any], Mapping[CallId, Callable[..., Any]]]:
+            rows = sorted(noted, key=_id_of_row)
             calls = {row[2][0]: Call._make(row[2]) for row in rows if row[2] is not None}
             functions = {CallId(call.id): call.role.function for call in calls.values()}
             elapsed_functions = sum([call.elapsed for call in calls.values()]) * 1e-9
@@ -278,7 +277,7 @@ def _arguments(args: Any, kwargs: Mapping[str, Any] | None) -> tuple[tuple[Any, 
 
 
 def _note_inputs(recorder: Recorder, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    names = _argument_names(recorder.model, len(args))
+    names = _argument_names(recorder.model.forward, len(args)) if args else []
     leaves = [((i, *path), names[i], tensor) for i, a in enumerate(args) for path, tensor in tensor_leaves(a)]
     leaves += [((k, *path), k, tensor) for k, a in kwargs.items() for path, tensor in tensor_leaves(a)]
     _check_devices(recorder.state, [tensor for _, _, tensor in leaves])
@@ -287,9 +286,15 @@ def _note_inputs(recorder: Recorder, args: tuple[Any, ...], kwargs: dict[str, An
         recorder.add_input(tensor, path, ".".join([name, *(str(step) for step in path[1:])]))
 
 
-def _argument_names(model: torch.nn.Module, count: int) -> list[str]:
+def _argument_names(forward: Any, count: int) -> list[str]:
+    function = getattr(forward, "__func__", None)
+    if type(function) is FunctionType and not function.__dict__:  # a plain method: what `inspect` would find, at once
+        code = function.__code__
+        names = code.co_varnames[1 : code.co_argcount]
+        if count <= len(names):
+            return list(names[:count])
     try:
-        parameters = list(inspect.signature(model.forward).parameters.values())
+        parameters = list(inspect.signature(forward).parameters.values())
     except (TypeError, ValueError):
         parameters = []
     names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
@@ -298,9 +303,12 @@ def _argument_names(model: torch.nn.Module, count: int) -> list[str]:
 
 
 def _check_devices(state: ModelState, inputs: list[torch.Tensor]) -> None:
-    models = {p.device for p in state.parameters} | {b.device for b in state.buffers}
     given = {tensor.device for tensor in inputs if tensor.dim() > 0}
-    if len(models) == 1 and len(given) == 1 and models != given:
+    held = state.parameters or state.buffers
+    if len(given) != 1 or not held or held[0].device in given:
+        return
+    models = {tensor.device for tensor in (*state.parameters, *state.buffers)}
+    if len(models) == 1:
         theirs, ours = next(iter(models)), next(iter(given))
         raise MixedDevicesError(
             f"The model is on {theirs} and the inputs are on {ours}. Lens moves nothing between devices: use "
@@ -315,7 +323,7 @@ def _check_keep(keep: Any, state: ModelState) -> None:
             "that takes an Operation and returns a truth value."
         )
     if isinstance(keep, OutputsOf):
-        known = {address for addresses in state.addresses.values() for address in addresses}
+        known = {address for addresses in state.addresses.modules for address in addresses}
         missing = sorted(keep.addresses - known)
         if missing:
             raise SelectionError(f"The model has no module {missing[0]!r}. It has {', '.join(sorted(known)[:12])} ...")
