@@ -6,17 +6,28 @@ from lens_graph._errors import (
     AliasCollisionError,
     AmbiguousKeyError,
     AmbiguousPassError,
+    ExistingPathError,
     LensGraphError,
+    LoadError,
     MalformedTraceError,
     NotSavedError,
+    NotStoredError,
+    SaveError,
     SelectorError,
     UnknownKeyError,
+    UnreadableTensorError,
 )
+from lens_graph._folder_read import Folder, open_folder
+from lens_graph._folder_write import FolderWriter
+from lens_graph._format import StoredPart, StoredTensor, TensorIndex
 from lens_graph._history import ModelHistory
+from lens_graph._keeping import Gradients, TensorFiles
 from lens_graph._layer import LayerEntry
 from lens_graph._links import Link
+from lens_graph._load import load_history, read_history, read_index
 from lens_graph._modules import ModuleCallEntry, ModuleEntry, Modules
 from lens_graph._operation import OperationEntry
+from lens_graph._save import encode_records, write_structure
 from lens_graph._select import Selection, select_operations
 from lens_graph._selector import Request, Selector, read_selector
 
@@ -25,24 +36,42 @@ __all__ = [
     "AmbiguousKeyError",
     "AmbiguousPassError",
     "Divergence",
+    "ExistingPathError",
+    "Folder",
+    "FolderWriter",
+    "Gradients",
     "LayerEntry",
     "LensGraphError",
     "Link",
+    "LoadError",
     "MalformedTraceError",
     "ModelHistory",
     "ModuleCallEntry",
     "ModuleEntry",
     "Modules",
     "NotSavedError",
+    "NotStoredError",
     "OperationEntry",
     "Request",
+    "SaveError",
     "Selection",
     "Selector",
     "SelectorError",
+    "StoredPart",
+    "StoredTensor",
+    "TensorFiles",
+    "TensorIndex",
     "UnknownKeyError",
+    "UnreadableTensorError",
     "build_history",
     "choose",
+    "encode_records",
     "find_divergence",
+    "load_history",
+    "open_folder",
+    "read_history",
+    "read_index",
     "read_selector",
     "select_operations",
+    "write_structure",
 ]

@@ -2,9 +2,9 @@
 
 One pipeline, one line a step, each step a function from frozen value to frozen value:
 
-    graph -> prune -> distances -> branches -> nesting -> loops -> labels -> history
+    graph -> prune -> nesting -> loops -> distances -> branches -> labels -> history
 
-Source: "Post-processing the model's computational graph" in the paper, its five steps in its order.
+Source: "Post-processing the model's computational graph" in the paper, its five steps.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ from lens_graph._follow import follow
 from lens_graph._graph import Graph, build_graph
 from lens_graph._history import ModelHistory
 from lens_graph._interpretation import Interpretation, Payloads
+from lens_graph._keeping import Gradients, TensorFiles
 from lens_graph._keys import fold_addresses, module_numbers
 from lens_graph._labels import Labels, name_layers
 from lens_graph._loops import find_layers
-from lens_graph._nesting import nest_modules
+from lens_graph._nesting import Nesting, nest_modules
 from lens_graph._prune import prune
 from lens_graph._select import Selection
 from lens_graph._signatures import make_loop_nodes
@@ -44,6 +45,9 @@ def build_history(
     selected: Collection[int] | None = None,
     aliases: Mapping[str, int | Collection[int]] | None = None,
     like: ModelHistory | None = None,
+    outputs: Sequence[Any] | None = None,
+    gradients: Gradients | None = None,
+    tensor_files: TensorFiles | None = None,
 ) -> ModelHistory:
     """Conclude everything that can be known about a forward pass.
 
@@ -59,6 +63,9 @@ def build_history(
         like: The history of another pass on the same path (`find_divergence` tells): its layers and labels are taken
             over and not concluded again, so that both passes call the same things by the same names.  A pass that
             ended early is named by what the whole one is called.
+        outputs: What the model returned, tensor by tensor, where it is still alive.
+        gradients: Where backward passes bring the gradients of saved values.
+        tensor_files: Who writes the tensors when the history is saved.
 
     Returns:
         The history.  Building it is near linear in operations and edges.
@@ -68,16 +75,36 @@ def build_history(
     """
     started = time.perf_counter()
     facts = _conclude(trace, objects) if like is None else follow(like.interpretation, trace)
-    payloads = Payloads(tensors or {}, functions or {}, rng_states or {}, objects or {}, parameters or ())
+    payloads = Payloads(
+        tensors or {},
+        functions or {},
+        rng_states or {},
+        objects or {},
+        parameters or (),
+        outputs=outputs,
+        gradients=gradients,
+        tensor_files=tensor_files,
+    )
     chosen = None if selected is None else frozenset(selected)
+    return history_from(facts, payloads, chosen, aliases or {}, time.perf_counter() - started)
+
+
+def history_from(
+    facts: Interpretation,
+    payloads: Payloads,
+    selected: frozenset[int] | None,
+    aliases: Mapping[str, int | Collection[int]],
+    elapsed_s: float,
+) -> ModelHistory:
+    """Return the history of what was concluded, with live values, a selection and names of the user's own."""
     return ModelHistory(
         replace(
             facts,
             payloads=payloads,
-            selected=chosen,
-            indexable=_indexable(facts.graph, facts.labels, tensors, chosen),
-            aliases=_nodes_of(facts.graph, aliases or {}),
-            elapsed_s=time.perf_counter() - started,
+            selected=selected,
+            indexable=_indexable(facts.graph, facts.labels, payloads.tensors, selected),
+            aliases=_nodes_of(facts.graph, aliases),
+            elapsed_s=elapsed_s,
         )
     )
 
@@ -97,17 +124,20 @@ def choose(history: ModelHistory, selection: Selection) -> ModelHistory:
 
 def _conclude(trace: Trace, objects: Mapping[int, Any] | None) -> Interpretation:
     graph = prune(build_graph(trace))
-    distances = measure_distances(graph)
-    branches = find_branches(graph, distances, trace)
     nesting = nest_modules(graph, trace)
-    layer_of = find_layers(make_loop_nodes(graph, trace, objects))
+    return interpret(trace, graph, nesting, find_layers(make_loop_nodes(graph, trace, objects)))
+
+
+def interpret(trace: Trace, graph: Graph, nesting: Nesting, layer_of: Sequence[int]) -> Interpretation:
+    """Return what follows from a graph and its layers, without live values or a selection."""
+    distances = measure_distances(graph)
     labels = name_layers(graph, layer_of, trace)
     module_at = module_numbers(trace)
     return Interpretation(
         trace=trace,
         graph=graph,
         distances=distances,
-        branches=branches,
+        branches=find_branches(graph, distances, trace),
         nesting=nesting,
         labels=labels,
         payloads=Payloads({}, {}, {}, {}, ()),

@@ -7,7 +7,12 @@ LensGraphError
 |-- SelectorError          (TypeError)             what was given selects no layers
 |-- AliasCollisionError    (ValueError)            a name of the user's own already means something else
 |-- AmbiguousPassError     (AttributeError)        the passes of a layer differ in this field
-`-- NotSavedError          (lens_trace.NotSavedError, a KeyError)  the value of this tensor was not kept
+|-- NotSavedError          (lens_trace.NotSavedError, a KeyError)  the value of this tensor was not kept
+|-- NotStoredError         (AttributeError)        a stored history has no such thing: a live function, a random state
+|-- UnreadableTensorError  (RuntimeError)          the tensors of a stored history need lens-torch to be read
+|-- SaveError              (ValueError)            a history cannot be written like this
+|   `-- ExistingPathError  (FileExistsError)       there is something at the path already
+`-- LoadError              (ValueError)            what lies at a path is no whole, unchanged history
 """
 
 from __future__ import annotations
@@ -62,3 +67,31 @@ class NotSavedError(LensGraphError, TensorNotSavedError):
 
     def __str__(self) -> str:
         return str(self.args[0]) if self.args else ""
+
+
+class NotStoredError(LensGraphError, AttributeError):
+    """A field holds something alive that no file can hold, and the history was read from a file."""
+
+
+class UnreadableTensorError(LensGraphError, RuntimeError):
+    """The tensors of a stored history were asked for where only its structure was read."""
+
+
+class SaveError(LensGraphError, ValueError):
+    """A history cannot be written like this; nothing was written."""
+
+
+class ExistingPathError(SaveError, FileExistsError):
+    """There is something at the path that a history was to be written to."""
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+
+class LoadError(LensGraphError, ValueError):
+    """What lies at a path is no whole, unchanged history that this version can read."""
+
+    def __init__(self, message: str, *, path: object = None) -> None:
+        super().__init__(message)
+        self.path = path
+        """The file or folder that was wrong."""

@@ -13,8 +13,10 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from os import PathLike
 from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
+from lens_graph._errors import NotSavedError
 from lens_graph._interpretation import Interpretation, is_saved, operation_at, short_name
 from lens_graph._keys import Target, resolve_alias, resolve_number, resolve_text
 from lens_graph._layer import LayerEntry
@@ -76,6 +78,45 @@ class ModelHistory(ModelFields):
     def tensors(self) -> Mapping[Any, Any]:
         """The saved tensors by operation id."""
         return self._facts.payloads.tensors
+
+    @property
+    def output_tensors(self) -> list[Any]:
+        """What the model returned, tensor by tensor, with the graph behind it: a loss is made of these.
+
+        Raises:
+            NotSavedError: the history was not made with save_gradients=True, or was read from a folder.
+        """
+        outputs = self._facts.payloads.outputs
+        if outputs is None:
+            raise NotSavedError(
+                "the tensors that the model returned are kept with their graph only for save_gradients=True; their "
+                "values are those of the output layers: " + ", ".join(self.output_layers)
+            )
+        return list(outputs)
+
+    @property
+    def num_backward_passes(self) -> int:
+        """How many backward passes have reached a saved tensor so far; 0 without save_gradients=True."""
+        gradients = self._facts.payloads.gradients
+        return 0 if gradients is None else gradients.passes
+
+    def save(self, path: str | PathLike[str], *, overwrite: bool = False) -> None:
+        """Write the history with its tensors to a folder, from which `load` brings it back.
+
+        Args:
+            path: A folder that does not exist or is empty.
+            overwrite: Replace a history that lies there, once the new one is whole.
+
+        What is alive is left out: functions, random states, objects among the arguments, parameters.
+
+        Raises:
+            ExistingPathError: there is something at the path (a FileExistsError).
+            SaveError: a tensor or a record cannot be written; the message names it, and nothing was written.
+        """
+        # As with the tables: who never saves does not wait for it.
+        from lens_graph._save import save_history
+
+        save_history(self._facts, path, overwrite=overwrite)
 
     @property
     def interpretation(self) -> Interpretation:

@@ -17,6 +17,7 @@ from msgspec import Struct
 from lens_graph._branches import Branches
 from lens_graph._distances import Distances
 from lens_graph._graph import Graph
+from lens_graph._keeping import Gradients, TensorFiles
 from lens_graph._labels import Labels
 from lens_graph._nesting import Nesting
 from lens_trace import Operation, Trace
@@ -35,6 +36,14 @@ class Payloads(Struct, frozen=True):
     """Live objects behind opaque arguments."""
     parameters: Sequence[Any]
     """Live parameters by parameter id; empty when they are not there."""
+    outputs: Sequence[Any] | None = None
+    """What the model returned, tensor by tensor; None when it is not there."""
+    gradients: Gradients | None = None
+    """The gradients of saved values; None when none were asked for."""
+    tensor_files: TensorFiles | None = None
+    """Who writes the tensors to a folder; None when nobody here can."""
+    is_from_file: bool = False
+    """Whether the history was read from a folder, where nothing alive is left."""
 
 
 class Interpretation(Struct, frozen=True):

@@ -5,13 +5,14 @@ own names, and a few that drawings and analyses need beside them.  It is a view:
 interpretation, and every field is computed when asked.  Labels of other layers carry the pass, `linear_1_3:2`, exactly
 where the layer has several, so that each label leads to the one tensor that is meant.
 
-The fields come in three groups: who it is (here), what was recorded about it (`_recorded_fields`), and where it stands
-in the graph and among the modules (`_place_fields`).
+The fields come in four groups: who it is (here), what was recorded about it (`_recorded_fields`), what backward passes
+brought to it (`_gradient_fields`), and where it stands in the graph and among the modules (`_place_fields`).
 """
 
 from __future__ import annotations
 
 from lens_graph._fields import agreed, single, union
+from lens_graph._gradient_fields import GradientFields
 from lens_graph._interpretation import full_name, operation_at, short_name
 from lens_graph._keys import operation_keys
 from lens_graph._place_fields import PlaceFields
@@ -20,7 +21,7 @@ from lens_graph._text import describe_operation
 from lens_trace import OperationKind
 
 
-class OperationEntry(RecordedFields, PlaceFields):
+class OperationEntry(RecordedFields, GradientFields, PlaceFields):
     """One operation of the forward pass: one pass of one layer."""
 
     __slots__ = ()

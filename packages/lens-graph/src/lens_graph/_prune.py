@@ -12,6 +12,9 @@ operations that end inside.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from lens_graph._errors import MalformedTraceError
 from lens_graph._graph import Graph, children_of
 
 
@@ -29,21 +32,27 @@ def prune(graph: Graph) -> Graph:
         if is_kept[node]:
             for parent in graph.parents[node]:
                 is_kept[parent] = 1
-    return graph if all(is_kept) else _restrict(graph, is_kept)
+    return graph if all(is_kept) else restrict(graph, [node for node, flag in enumerate(is_kept) if flag])
 
 
-def _restrict(graph: Graph, is_kept: bytearray) -> Graph:
-    number = [-1] * len(is_kept)
-    kept = [node for node, flag in enumerate(is_kept) if flag]
+def restrict(graph: Graph, kept: Sequence[int]) -> Graph:
+    """Return the graph of some of its nodes, which ascend and bring their parents along.
+
+    Raises:
+        MalformedTraceError: a node that is kept has a parent that is not.
+    """
+    number = [-1] * len(graph.parents)
     for new, old in enumerate(kept):
         number[old] = new
     parents = [tuple(number[parent] for parent in graph.parents[node]) for node in kept]
+    if any(parent < 0 for found in parents for parent in found):
+        raise MalformedTraceError("an operation is kept whose parent is not")
     return Graph(
         operations=tuple(graph.operations[node] for node in kept),
         node_of=tuple(number[node] if node >= 0 else -1 for node in graph.node_of),
         parents=tuple(parents),
         children=children_of(parents),
-        inputs=tuple(number[node] for node in graph.inputs),
-        outputs=tuple(number[node] for node in graph.outputs),
+        inputs=tuple(number[node] for node in graph.inputs if number[node] >= 0),
+        outputs=tuple(number[node] for node in graph.outputs if number[node] >= 0),
         is_complete=graph.is_complete,
     )

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lens_graph._arguments import live_value, non_tensor_items, non_tensor_values
-from lens_graph._errors import NotSavedError
+from lens_graph._errors import NotSavedError, NotStoredError
 from lens_graph._fields import agreed, single
 from lens_graph._interpretation import is_saved, operation_at, short_name
 from lens_graph._view import View
@@ -79,9 +79,18 @@ class RecordedFields(View):
 
     @agreed
     def func_applied(self) -> Callable[..., Any] | None:
-        """The function itself; None for inputs, buffers, constants, outputs, and where it is no longer there."""
-        call = operation_at(self._facts, self.node).call_id
-        return None if call is None else self._facts.payloads.functions.get(call)
+        """The function itself; None for inputs, buffers, constants, outputs, and where it is no longer there.
+
+        Raises:
+            NotStoredError: the history was read from a folder, which holds its name only.
+        """
+        operation = operation_at(self._facts, self.node)
+        if operation.function is not None and self._facts.payloads.is_from_file:
+            raise NotStoredError(
+                f"func_applied of {short_name(self._facts, self.node)} is not stored, a function being no data; its "
+                f"name is {operation.function.qualified_name}"
+            )
+        return None if operation.call_id is None else self._facts.payloads.functions.get(operation.call_id)
 
     @agreed
     def func_applied_name(self) -> str | None:
@@ -102,9 +111,18 @@ class RecordedFields(View):
 
     @single
     def func_rng_states(self) -> Any:
-        """State of the random number generators before the call; None where the function draws none."""
-        call = operation_at(self._facts, self.node).call_id
-        return None if call is None else self._facts.payloads.rng_states.get(call)
+        """State of the random number generators before the call; None where the function draws none.
+
+        Raises:
+            NotStoredError: the function draws some, and the history was read from a folder.
+        """
+        operation = operation_at(self._facts, self.node)
+        if operation.uses_rng and self._facts.payloads.is_from_file:
+            raise NotStoredError(
+                f"func_rng_states of {short_name(self._facts, self.node)} is not stored: the state of the random "
+                "generators belongs to the process that ran the model"
+            )
+        return None if operation.call_id is None else self._facts.payloads.rng_states.get(operation.call_id)
 
     @agreed
     def func_position_args_non_tensor(self) -> list[Any]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from functools import cached_property
+from io import BytesIO
 from typing import Any, Literal, get_args
 
 import polars as pl
@@ -108,6 +109,12 @@ class Tables:
             }
         )
 
+    def as_parquet(self, table: TableName) -> bytes:
+        """A table as the content of a Parquet file."""
+        buffer = BytesIO()
+        self._frame(table).write_parquet(buffer)
+        return buffer.getvalue()
+
     @cached_property
     def _rows(self) -> Rows:
         return Rows(self._facts)
@@ -152,6 +159,11 @@ def rows_where(facts: Interpretation, expression: pl.Expr) -> list[int]:
             f"{len(answers)} rows: to select it has to be true or false for each of {len(frame)} operations"
         )
     return answers.to_series().arg_true().to_list()
+
+
+def table_names() -> tuple[TableName, ...]:
+    """The names of all tables."""
+    return tuple(_COLUMNS)
 
 
 def _series(column: Column, values: Iterable[Any]) -> pl.Series:

@@ -1,0 +1,81 @@
+"""How does a history become a folder?
+
+Everything that could be refused is refused before the first file is made: records that cannot be encoded, tensors that
+no file can hold, a path that is taken.  The tables are written for other programs; loading draws them from the records.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import msgspec
+
+from lens_graph._errors import SaveError
+from lens_graph._folder_write import FolderWriter
+from lens_graph._format import CONCLUSIONS, INDEX, TRACE, Conclusions, TensorIndex
+from lens_graph._interpretation import Interpretation
+
+
+def save_history(facts: Interpretation, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+    """Writes a history to a folder.
+
+    Args:
+        facts: What the history consists of.
+        path: A folder that does not exist or is empty.
+        overwrite: Replace a history that lies there, once the new one is whole.
+
+    Raises:
+        ExistingPathError: There is something at the path.
+        SaveError: A tensor or record cannot be written; nothing was.
+    """
+    records = encode_records(facts)
+    files = facts.payloads.tensor_files
+    if files is not None:
+        files.check()
+    elif facts.payloads.tensors:
+        raise SaveError(
+            f"This history of {facts.trace.model_name} holds tensors, and lens-graph alone cannot write them. Make it "
+            "with lens_torch (get_model_activations, load), or build it without tensors."
+        )
+    with FolderWriter(path, overwrite=overwrite) as folder:
+        index = TensorIndex((), 0, False, 0, ()) if files is None else files.write(folder)
+        write_structure(facts, folder, index, records)
+
+
+def encode_records(facts: Interpretation) -> bytes:
+    """The trace in msgpack.
+
+    Raises:
+        SaveError: It holds a value that msgpack has not.
+    """
+    return _encode(facts.trace, "The trace")
+
+
+def write_structure(facts: Interpretation, folder: FolderWriter, index: TensorIndex, records: bytes) -> None:
+    """Writes all but the tensors and makes the folder whole."""
+    # polars takes a moment to load, and who never saves does not wait for it.
+    from lens_graph._tables import Tables, table_names
+
+    operations = facts.graph.operations
+    conclusions = Conclusions(
+        operations=operations,
+        layers=facts.labels.layer_of,
+        selected=None if facts.selected is None else tuple(sorted(facts.selected)),
+        aliases=tuple((name, tuple(operations[node] for node in nodes)) for name, nodes in facts.aliases.items()),
+        elapsed_s=facts.elapsed_s,
+    )
+    folder.write(TRACE, records)
+    folder.write(CONCLUSIONS, _encode(conclusions, "What was concluded"))
+    folder.write(INDEX, _encode(index, "The list of tensors"))
+    tables = Tables(facts)
+    for name in table_names():
+        folder.write(f"tables/{name}.parquet", tables.as_parquet(name))
+    folder.finish(facts.trace.model_name, facts.trace.versions)
+
+
+def _encode(value: Any, name: str) -> bytes:
+    try:
+        return msgspec.msgpack.encode(value)
+    except (msgspec.MsgspecError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise SaveError(f"{name} cannot be written: {error}") from error
