@@ -19,6 +19,7 @@ from lens_graph._errors import (
 )
 from lens_graph._folder_read import Folder, open_folder
 from lens_graph._folder_write import FolderWriter
+from lens_graph._foresee import Foreseen, foresee
 from lens_graph._format import StoredPart, StoredTensor, TensorIndex
 from lens_graph._history import ModelHistory
 from lens_graph._keeping import Gradients, TensorFiles
@@ -39,6 +40,7 @@ __all__ = [
     "ExistingPathError",
     "Folder",
     "FolderWriter",
+    "Foreseen",
     "Gradients",
     "LayerEntry",
     "LensGraphError",
@@ -67,6 +69,7 @@ __all__ = [
     "choose",
     "encode_records",
     "find_divergence",
+    "foresee",
     "load_history",
     "open_folder",
     "read_history",

@@ -103,6 +103,12 @@ def resolve_number(facts: Interpretation, number: int, places: tuple[int, ...]) 
     return Target(places[number])
 
 
+def is_like_label(text: str) -> bool:
+    """Whether a text has the form of a label, short or full, with a pass or without."""
+    with_pass = _PASS.fullmatch(text)
+    return _LABEL.fullmatch(with_pass[1] if with_pass else text) is not None
+
+
 def operation_keys(facts: Interpretation, node: int) -> list[str | int]:
     """Every key that leads to this operation."""
     labels = facts.labels

@@ -174,4 +174,5 @@ def _refusal(value: Any) -> SelectorError:
         )
     shown = repr(value)
     shown = shown if len(shown) <= 80 else f"{shown[:77]}..."
-    return SelectorError(f"{shown} is {'a class' if isinstance(value, type) else f'of {type(value)}'}: {hint}")
+    kind = "a class" if isinstance(value, type) else f"a {type(value).__name__}"
+    return SelectorError(f"layers= holds {shown}, {kind}: {hint}")

@@ -1,9 +1,11 @@
 """See inside any PyTorch model: every activation, the graph as a picture, and proof that it is right."""
 
-from lens_graph import ModelHistory
+from lens_graph import ModelHistory, Selector
 from lens_torch._activations import get_model_activations
 from lens_torch._check import validate_saved_activations
+from lens_torch._errors import LensTorchError, TraceDivergedError
 from lens_torch._flops import FlopCount, count_flops
+from lens_torch._plan import Plan, plan
 from lens_torch._proof import Proof, prove_activations
 from lens_torch._show import show_model_graph
 from lens_torch._structure import get_model_structure
@@ -11,13 +13,18 @@ from lens_viz import check_ending, draw, write
 
 __all__ = [
     "FlopCount",
+    "LensTorchError",
     "ModelHistory",
+    "Plan",
     "Proof",
+    "Selector",
+    "TraceDivergedError",
     "check_ending",
     "count_flops",
     "draw",
     "get_model_activations",
     "get_model_structure",
+    "plan",
     "prove_activations",
     "show_model_graph",
     "validate_saved_activations",

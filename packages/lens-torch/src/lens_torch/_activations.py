@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
-from lens_graph import ModelHistory
-from lens_torch._history import history_of
+from lens_graph import ModelHistory, Selector, read_selector
 from lens_torch._picture import check_picture, write_picture
-from lens_torch._select import Key, selected_operations
-from lens_trace import everything, only, trace
+from lens_torch._record import Form
+from lens_torch._select import selected_history
 
 
 def get_model_activations(
@@ -20,12 +19,13 @@ def get_model_activations(
     input_args: Any = (),
     input_kwargs: Mapping[str, Any] | None = None,
     *,
-    layers: Key | Iterable[Key] = "all",
+    layers: Selector = "all",
     random_seed: int | None = None,
     detach: bool = True,
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
     transform: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    stop_early: bool = False,
     vis_opt: Literal["none", "unrolled", "rolled"] = "none",
     vis_outpath: str | Path | None = None,
 ) -> ModelHistory:
@@ -35,29 +35,29 @@ def get_model_activations(
         model: Any `torch.nn.Module`.
         input_args: A tuple is the positional arguments; anything else is the one argument.
         input_kwargs: Keyword arguments of the forward pass.
-        layers: "all", "none", or keys as they index the history: `"conv2d_3"`, `["relu_1", "features", 7]`.
+        layers: "all", "none", a key of the history (label, module address, place), a glob (`"blocks.*.attn"`),
+            `re.Pattern`, callable on an operation, polars expression over `history.tables.operations`, a list or set of
+            these, or a dict from names of your own to these: the names are then keys of the history.
         random_seed: Seed of torch, Python and numpy for the pass; the generators are put back afterwards.
         detach: Save values cut off from autograd.
         device: Where saved values go; None leaves them where they are.
         dtype: Floating type of the saved values; None leaves it.
         transform: Called with each value kept, buffers left out (pool, flatten, pick tokens); what it returns is saved
             instead.  It comes first, on the value as the model computed it, then `dtype`, then `device`.
+        stop_early: End the forward after the last layer that is wanted; the history is then of the part that ran.
         vis_opt: Draw the graph as well, unrolled or rolled.
         vis_outpath: File of the drawing, .svg, .pdf, .png or .gv by its ending.
 
     Returns: The history; a layer's value is its `tensor_contents`.
-    Raises: `ValueError` for a drawing that makes no sense, `KeyError` for a layer that the model has not, `TraceError`
-        where it cannot be traced, and whatever the model raises, with a note on where.
+    Raises: `ValueError` for a drawing that makes no sense, `KeyError` for a layer that the model has not, `TypeError`
+        for what selects none, `TraceDivergedError` where the model does not do the same twice, `TraceError` where it
+        cannot be traced, and whatever the model raises, with a note on where.
 
-    Cost: one forward pass, two when `layers` names some, and the memory of what is saved.
+    Cost: one forward pass, two when labels decide what is kept, and the memory of what is saved.
     """
     check_picture(vis_opt, vis_outpath)
-    selected = selected_operations(layers, model, input_args, input_kwargs, random_seed)
-    keep = everything if selected is None else only(selected)
-    recording = trace(
-        model, input_args, input_kwargs, keep=keep, seed=random_seed,
-        detach=detach, device=device, dtype=dtype, transform=transform,
-    )  # fmt: skip
-    history = history_of(recording, selected=selected)
+    request = read_selector(layers)
+    form = Form(detach=detach, device=device, dtype=dtype, transform=transform, stop_early=stop_early)
+    history = selected_history(model, input_args, input_kwargs, request, form, random_seed)
     write_picture(history, vis_opt, vis_outpath)
     return history

@@ -5,18 +5,19 @@ In one place, with everything that is alive: the saved tensors, the functions, t
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
-from lens_graph import ModelHistory, build_history
-from lens_trace import OperationId, Recording
+from lens_graph import ModelHistory, Selection, build_history
+from lens_trace import Recording
 
 
-def history_of(recording: Recording, *, selected: Collection[OperationId] | None = None) -> ModelHistory:
+def history_of(
+    recording: Recording, selection: Selection | None = None, *, like: ModelHistory | None = None
+) -> ModelHistory:
     """Returns the history of a recording.
 
     Args:
         recording: What `trace` returned.
-        selected: The operations that were asked for, when only a subset was kept.
+        selection: What was asked for, when only a subset was kept.
+        like: The history of an earlier pass on the same path.
     """
     return build_history(
         recording.trace,
@@ -25,5 +26,7 @@ def history_of(recording: Recording, *, selected: Collection[OperationId] | None
         rng_states=recording.rng_states,
         objects=recording.objects,
         parameters=recording.parameters,
-        selected=selected,
+        selected=None if selection is None else selection.operations,
+        aliases=None if selection is None else selection.aliases,
+        like=like,
     )

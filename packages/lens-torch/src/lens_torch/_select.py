@@ -1,50 +1,46 @@
-"""Which operations do the layers asked for stand for?
+"""How are the layers asked for taken from one input?
 
-"all" and "none" need no answer.  A key of the history stands for its pass, or for every pass of its layer; an
-address of a module that returns several layers stands for all of them.  Labels are known when a pass is over, so keys
-are looked up in the structure of a first pass, after which torch's random generators are put back: the second pass
-draws the same numbers.
+Where the model's addresses and the types of operations decide, one pass is enough: what may be wanted is kept, and the
+history chooses from it.  Everything else is planned: a rehearsal that keeps nothing, and the same pass again that keeps
+what was chosen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 
-from lens_graph import AmbiguousKeyError, LayerEntry, ModelHistory, OperationEntry
-from lens_torch._structure import get_model_structure
-from lens_trace import OperationId
+from lens_graph import ModelHistory, Request, choose, foresee, select_operations
+from lens_torch._history import history_of
+from lens_torch._plan import make_plan
+from lens_torch._record import Form, record
+from lens_trace import everything, module_addresses, nothing, outputs_of
 
-Key: TypeAlias = str | int
-"""What indexes a history: a label, a module address, or a place."""
 
-
-def selected_operations(
-    layers: Key | Iterable[Key], model: torch.nn.Module, args: Any, kwargs: Mapping[str, Any] | None, seed: int | None
-) -> frozenset[OperationId] | None:
-    """Returns the operations to keep, None for all of them.
+def selected_history(
+    model: torch.nn.Module, args: Any, kwargs: Mapping[str, Any] | None, request: Request, form: Form, seed: int | None
+) -> ModelHistory:
+    """Runs the model as often as it takes and returns the history with what was asked for.
 
     Raises:
-        KeyError: Nothing has one of these keys; the message names the nearest ones.
+        KeyError: Something that was asked for is not there; the message names the nearest.
+        TraceDivergedError: The model does not do the same twice.
     """
-    if isinstance(layers, str) and layers == "all":
+    keep = None if form.stop_early else _foreseen(request, model)
+    if keep is None:
+        return make_plan(model, args, kwargs, request, form, seed, "raise").run_again(args, kwargs)
+    history = history_of(record(model, args, kwargs, keep=keep, seed=seed, form=form))
+    return history if request.is_everything else choose(history, select_operations(history.interpretation, request))
+
+
+def _foreseen(request: Request, model: torch.nn.Module) -> Any:
+    foreseen = foresee(request, () if request.is_everything else module_addresses(model))
+    if foreseen is None:
         return None
-    keys = [layers] if isinstance(layers, str | int) else list(layers)
-    if not keys or keys == ["none"]:
-        return frozenset()
-    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
-    with torch.random.fork_rng(devices=devices):  # pyright: ignore[reportUnknownMemberType] - torch leaves it untyped
-        structure = get_model_structure(model, args, kwargs, random_seed=seed)
-    return frozenset(OperationId(o.operation_id) for key in keys for o in _operations(structure, key))
-
-
-def _operations(history: ModelHistory, key: Key) -> list[OperationEntry]:
-    try:
-        entry = history[key]
-    except AmbiguousKeyError as error:
-        if isinstance(key, str) and {key, key.rpartition(":")[0]} & set(history.modules):
-            return [operation for name in error.nearest for operation in _operations(history, name)]
-        raise
-    return entry.passes if isinstance(entry, LayerEntry) else [entry]
+    if foreseen.is_everything:
+        return everything
+    if not foreseen.types:
+        return outputs_of(foreseen.addresses) if foreseen.addresses else nothing
+    return outputs_of(foreseen.addresses, also=foreseen.has_type_of)

@@ -55,8 +55,9 @@ if TYPE_CHECKING:
         WrittenValue,
     )
     from lens_trace._rng import RngState, replayed
+    from lens_trace._snapshot import Snapshot
     from lens_trace._tensors import Tensors
-    from lens_trace._trace import run_plain, trace
+    from lens_trace._trace import module_addresses, run_plain, trace
     from lens_trace._watched import Store, Watch
 
 _HOMES = {
@@ -74,8 +75,9 @@ _HOMES = {
     ),
     "_recording": ("Recording",),
     "_rng": ("RngState", "replayed"),
+    "_snapshot": ("Snapshot",),
     "_tensors": ("Tensors",),
-    "_trace": ("run_plain", "trace"),
+    "_trace": ("module_addresses", "run_plain", "trace"),
     "_watched": ("Store", "Watch"),
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -129,6 +131,7 @@ __all__ = [
     "SequenceArgument",
     "ShardedModelError",
     "SliceArgument",
+    "Snapshot",
     "Special",
     "StopTrace",
     "Store",
@@ -141,6 +144,7 @@ __all__ = [
     "Write",
     "WrittenValue",
     "everything",
+    "module_addresses",
     "nothing",
     "only",
     "operation",

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from lens_trace._aliases import Owner, is_functorch_wrapped
+from lens_trace._errors import StopTrace
 from lens_trace._notes import note_failed_call
 from lens_trace._recorder import Call, ReadRow, Recorder, Row, grad_type_of, spec_of
 from lens_trace._rng import RngState
@@ -67,6 +68,8 @@ class CallNotes:
             self._own(first, call, None, (), result, recorder)
             if recorder.sink is not None:
                 recorder.sink_call(call, args, kwargs, [((), result)])
+            if recorder.is_done:
+                raise StopTrace
             return
         written = {id(tensor) for _, tensor in writes}
         single = len(leaves) == 1 and leaves[0][0] == ()
@@ -80,6 +83,8 @@ class CallNotes:
                 recorder.saver.save_state((first, index), tensor, key, recorder.memory.log_length(key))
         if recorder.sink is not None:
             recorder.sink_call(call, args, kwargs, leaves)
+        if recorder.is_done:
+            raise StopTrace
 
     def _own(self, operation: int, call: Call, index: int | None, path: tuple[int | str, ...], tensor: torch.Tensor,
              recorder: Recorder, is_written: bool = False) -> None:  # fmt: skip

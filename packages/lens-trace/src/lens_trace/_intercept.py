@@ -21,6 +21,7 @@ from torch.overrides import TorchFunctionMode
 
 from lens_trace._aliases import Owner
 from lens_trace._call_notes import CallNotes, autocast_types, copied_arguments, result_leaves
+from lens_trace._errors import StopTrace
 from lens_trace._functions import known_roles, role_of
 from lens_trace._notes import note_failed_call
 from lens_trace._recorder import ATOMS, Recorder, Row
@@ -214,6 +215,8 @@ class RecordingMode(TorchFunctionMode, CallNotes):
                 return result
         if recorder.keeps_ids is not None or recorder.asks_record:
             recorder.consider(Row._make(rows[-1]), result, key)
+            if recorder.is_done:
+                raise StopTrace
         return result
 
     def _origin(self, frame: Any) -> tuple[tuple[Any, ...], Place | None]:

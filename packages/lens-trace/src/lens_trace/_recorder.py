@@ -108,14 +108,15 @@ class Recorder:
         self.rng_states: dict[int, RngState] = {}
         self.constants: list[tuple[int, torch.Tensor]] = []
         self.live_parameters: list[torch.Tensor] = list(state.parameters)
-        self.keep = keep
         self.sink = sink
         self.keeps_all = keep is everything
         self.keeps_ids = keep.ids if isinstance(keep, OnlyIds) else None
         self.keeps_outputs_of = keep.addresses if isinstance(keep, OutputsOf) else None
-        self.asks_record = sink is not None or not (
-            self.keeps_all or keep is nothing or self.keeps_ids is not None or self.keeps_outputs_of is not None
-        )
+        is_known = self.keeps_all or keep is nothing or self.keeps_ids is not None
+        self.predicate = None if is_known else keep.also if isinstance(keep, OutputsOf) else keep
+        self.asks_record = sink is not None or self.predicate is not None
+        self.last_wanted = max(keep.ids, default=-1) if isinstance(keep, OnlyIds) and keep.then_stop else None
+        self.is_done = self.last_wanted == -1
         self.record_of: Callable[[Row], Any] | None = None
         self.next_operation = itertools.count().__next__
         self.next_module_call = itertools.count().__next__
@@ -241,12 +242,13 @@ class Recorder:
             wanted = True
         elif self.keeps_ids is not None:
             wanted = row.id in self.keeps_ids
-        elif self.keeps_outputs_of is not None:
-            wanted = row.kind == "output" and "" in self.keeps_outputs_of
-        elif self.asks_record and self.record_of is not None:
-            wanted = bool(self.keep(self.record_of(row)))
+            if self.last_wanted is not None and row.id >= self.last_wanted:
+                self.is_done = True  # whoever recorded the call ends the pass, once all of the call is written down
         else:
-            wanted = False
+            chosen = self.keeps_outputs_of
+            wanted = chosen is not None and row.kind == "output" and "" in chosen
+            if not wanted and self.predicate is not None and self.record_of is not None:
+                wanted = bool(self.predicate(self.record_of(row)))
         if wanted and not row.spec[7]:
             save = self.saver.save_state if row.kind == "buffer" else self.saver.save
             save(row.id, tensor, key, self.memory.log_length(key))

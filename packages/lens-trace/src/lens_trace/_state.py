@@ -16,6 +16,7 @@ import torch
 from torch.nn.parameter import is_lazy
 
 from lens_trace._addresses import Addresses
+from lens_trace._snapshot import Snapshot
 
 _MOST_ADDRESSES = 100_000
 
@@ -48,6 +49,8 @@ class ModelState:
         self._changed: dict[int, list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]] = {}
         self._inputs: dict[int, list[torch.Tensor]] = {}
         self._storages: dict[int, list[torch.Tensor]] | None = None
+        self.snapshot: Snapshot | None = None
+        """Told before memory is written; what it looks after is put back by whoever holds it."""
         self._read_modules(model)
 
     def holds(self, tensor: torch.Tensor) -> bool:
@@ -69,6 +72,8 @@ class ModelState:
         """Copies every parameter, buffer and input in a storage before the first write to it."""
         if storage is None or storage in self._changed:
             return
+        if self.snapshot is not None:
+            self.snapshot.before_write(storage)
         held = self._by_storage().get(storage, [])
         self._changed[storage] = [(t, t.data, t.data.clone()) for t in held if not t.is_meta and not is_lazy(t)]
 

@@ -27,6 +27,7 @@ from lens_trace._recorder import Call, Recorder, Row
 from lens_trace._recording import Recording
 from lens_trace._records import CallId, Opaque, Operation, SequenceArgument, Trace
 from lens_trace._rng import seeded
+from lens_trace._snapshot import Snapshot
 from lens_trace._state import ModelState
 from lens_trace._switches import attached, plain_switches, recording_switches
 from lens_trace._tensors import Saver
@@ -50,6 +51,7 @@ def trace(
     sink: Sink | None = None,
     store: Store | None = None,
     watch: Watch | None = None,
+    snapshot: Snapshot | None = None,
 ) -> Recording:
     """Runs a model once and records every operation.
 
@@ -58,8 +60,8 @@ def trace(
             the values they began with.
         args: A tuple is the positional arguments; anything else is the one argument.
         kwargs: Keyword arguments of the forward.
-        keep: Which values are saved: `everything`, `nothing`, `only(ids)`, `outputs_of(addresses)`, or a predicate on
-            `Operation`.
+        keep: Which values are saved: `everything`, `nothing`, `only(ids)`, which can end the pass after the last one,
+            `outputs_of(addresses)`, or a predicate on `Operation`.
         seed: Seeds torch, `random` and numpy for the pass; all are restored afterwards.
         detach: Save values cut off from autograd; with False the graph stays and gradients can be taken.
         device: Where saved copies go; None leaves them where they are.
@@ -70,6 +72,7 @@ def trace(
             `StopTrace`.
         store: Takes kept values away as they are made, in their stored form; `recording.tensors` is then empty.
         watch: Is shown the tensors of the pass: those kept, those written, those returned.
+        snapshot: `Snapshot(model)` taken before: `snapshot.restore()` then makes another pass the same as this one.
 
     Returns:
         The recording.  `recording.trace` is frozen on first access.
@@ -88,6 +91,7 @@ def trace(
     positional, named = _arguments(args, kwargs)
     state = ModelState(model)
     check_parts(state)
+    state.snapshot = snapshot
     _check_keep(keep, state)
     if transform is not None and not callable(transform):
         raise TypeError(f"transform={transform!r} cannot be called. Give a function from a tensor to a tensor.")
@@ -169,6 +173,13 @@ def check_model(model: Any) -> torch.nn.Module:
     return model
 
 
+def module_addresses(model: torch.nn.Module) -> frozenset[str]:
+    """Returns every address of every module, as a trace of the model has them; the model's own, `""`, is left out."""
+    state = ModelState(check_model(model))
+    state.restore()
+    return frozenset(address for addresses in state.addresses.modules for address in addresses if address)
+
+
 def check_parts(state: ModelState) -> None:
     """Raises `ShardedModelError` when the parameters of a part live elsewhere."""
     for kind in set(map(type, state.modules)):
@@ -199,11 +210,13 @@ class _Session:
         self.is_complete = True
         self.outputs: list[int] = []
         self.structure: Any = None
+        self.freezer = Freezer(recorder)
+        recorder.record_of = self.freezer.operation
 
     def run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         recorder = self.recorder
-        freezer = Freezer(recorder)
-        recorder.record_of = freezer.operation
+        if recorder.is_done:  # nothing is wanted but what has come in
+            raise StopTrace
         mode = RecordingMode(recorder, 0, ())
         recorder.is_running = True
         exact = exact_for_backward(recorder.state) if self.keeps_graph else contextlib.nullcontext()
@@ -214,13 +227,13 @@ class _Session:
                 for path, tensor in tensor_leaves(result):
                     name = ".".join(str(step) for step in path) or None
                     self.outputs.append(recorder.add_output(tensor, path, name))
-                self.structure = freezer.structure(result, self.outputs)
+                self.structure = self.freezer.structure(result, self.outputs)
         finally:
             recorder.is_running = False
-            recorder.record_of = None  # else a cycle keeps the model until the collector comes
 
     def recording(self) -> Recording:
         recorder = self.recorder
+        recorder.record_of = None  # nothing may keep the model alive but what the recording says
         with torch._C.DisableTorchFunction():
             recorder.saver.seal(recorder.memory.alive)
             recorder.state.restore()

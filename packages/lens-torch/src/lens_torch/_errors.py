@@ -1,0 +1,28 @@
+"""What can go wrong beyond tracing, and what to do about it.
+
+    LensTorchError
+    └── TraceDivergedError     (RuntimeError)  a second pass took another path through the model than the first
+
+Wrong selectors are `KeyError`s and `TypeError`s of lens-graph; what cannot be traced is a `TraceError` of lens-trace.
+"""
+
+from __future__ import annotations
+
+from lens_trace import CallSite
+
+
+class LensTorchError(Exception):
+    """Base of the errors of this package."""
+
+
+class TraceDivergedError(LensTorchError, RuntimeError):
+    """A pass took another path through the model than the one that layers were chosen by."""
+
+    def __init__(self, message: str, *, operation: int, label: str | None, call_site: CallSite | None) -> None:
+        super().__init__(message)
+        self.operation = operation
+        """The first operation that differs, by its number in the trace."""
+        self.label = label
+        """The label that was planned for it; None where none was."""
+        self.call_site = call_site
+        """Where the call was made."""
