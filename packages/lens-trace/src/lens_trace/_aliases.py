@@ -175,8 +175,9 @@ def geometry_of(tensor: torch.Tensor) -> Geometry | None:
     """Returns how a tensor lies in its storage, None for layouts without strides."""
     try:
         return Geometry(
-            tuple(tensor.shape), tuple(tensor.stride()), int(tensor.storage_offset()), str(tensor.dtype)[6:]
-        )
+            tuple(tensor.shape), tuple(tensor.stride()), int(tensor.storage_offset()), str(tensor.dtype)[6:],
+            tensor.is_conj(), tensor.is_neg(),
+        )  # fmt: skip
     except (RuntimeError, NotImplementedError, TypeError):
         return None
 

@@ -15,10 +15,11 @@ import torch
 from lens_trace._aliases import Owner, is_functorch_wrapped
 from lens_trace._errors import StopTrace
 from lens_trace._notes import note_failed_call
-from lens_trace._recorder import Call, ReadRow, Recorder, Row, grad_type_of, spec_of
+from lens_trace._recorder import Call, ReadRow, Recorder, Row
 from lens_trace._rng import RngState
 from lens_trace._role import Role
 from lens_trace._sites import Place, user_place
+from lens_trace._specs import grad_type_of, spec_of
 
 _Tensor = torch.Tensor
 _storage_of = torch._C.TensorBase.untyped_storage
@@ -182,9 +183,10 @@ class CallNotes:
                 held = args
             result = func(*args, **kwargs)
             if isinstance(tensor, _Tensor):
-                recorder.escape(tensor, result)
                 if role.name in ("numpy", "__array__"):
                     self.note_read(role, held, None, None, sys._getframe(2))
+                elif type(result).__name__ == "PyCapsule" or result is tensor:  # `share_memory_` moves the memory
+                    recorder.escape(tensor, result)
         return result
 
 

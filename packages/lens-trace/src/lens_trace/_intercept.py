@@ -364,7 +364,7 @@ class RecordingMode(TorchFunctionMode, CallNotes):
         if role.write_rule != "none" or "out" in kwargs:
             writes = written_arguments(role, args, kwargs)
             recorder.before_writes(writes, role.name.startswith("resize"))
-        elif role.name == "set_data" and args:
+        elif role.name in ("set_data", "set_") and args:
             recorder.state.before_write(args[0], recorder.memory.storage_key(args[0]))
         return held, named, writes, state
 
@@ -373,7 +373,7 @@ class RecordingMode(TorchFunctionMode, CallNotes):
         result = self._run(role, function, args, kwargs)
         with _quiet():
             if isinstance(result, _Tensor):
-                self.recorder.escape(result, args[0] if args else None)
+                self.recorder.escape(result)
         return result
 
     def run_outside_protocol(self, role: Role, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

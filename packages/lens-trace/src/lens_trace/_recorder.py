@@ -15,11 +15,13 @@ from typing import Any, NamedTuple
 
 import torch
 
-from lens_trace._aliases import Memory, Owner, Reference, Seen, Written, geometry_of, is_functorch_wrapped
+from lens_trace._aliases import Memory, Owner, Reference, Written, geometry_of
 from lens_trace._keep import OnlyIds, OutputsOf, everything, nothing
+from lens_trace._outside import Outside
 from lens_trace._rng import RngState
 from lens_trace._role import Role
 from lens_trace._sites import Place
+from lens_trace._specs import grad_type_of, spec_of
 from lens_trace._state import ModelState
 from lens_trace._tensors import Saver
 
@@ -125,8 +127,7 @@ class Recorder:
         self.is_running = False
         self.has_escaped = False
         self.internal_errors: list[BaseException] = []
-        self._escaped: dict[int, torch.Tensor] = {}
-        self._pointers: list[tuple[int, int, Any]] = []
+        self.outside = Outside(self.memory)
         if keep is not nothing:
             self.memory.own_rest()
 
@@ -160,6 +161,8 @@ class Recorder:
             return _Sequence(kind, tuple([self.template(item) for item in value]))
         if kind.__module__ == "numpy" and kind.__name__ == "ndarray":
             return self._array(value)
+        if kind.__name__ == "PyCapsule":
+            return self._capsule(value)
         return value
 
     def reference(self, tensor: torch.Tensor) -> Reference:
@@ -169,8 +172,8 @@ class Recorder:
             owner = None if id(tensor) in self.state.parameter_of else self.memory.find(tensor)
             if owner is None or (owner.is_stray and self.state.holds(tensor)):
                 owner = self.adopt(tensor)
-        if self._escaped and owner.storage in self._escaped:
-            owner = self._check_escaped(tensor, owner)
+        if self.has_escaped and owner.storage is not None and self.outside.is_watched(owner.storage):
+            self._see_outside_writes(owner.storage)
         if self.memory.logs or owner.is_stray:
             return self.memory.reference(tensor, owner)
         return owner
@@ -186,6 +189,9 @@ class Recorder:
             self.memory.own(tensor, owner)
             return owner
         with self.lock:
+            owner = self._adopt_twin(tensor)
+            if owner is not None:
+                return owner
             key = self.memory.storage_key(tensor)
             known = self.state.buffer_of.get(id(tensor))
             if key is not None:
@@ -229,7 +235,7 @@ class Recorder:
                 buffer: int | None = None) -> int:  # fmt: skip
         operation = self.next_operation()
         grad_type = grad_type_of(tensor) if kind == "output" else None
-        row = Row(operation, kind, None, None, path, _spec(tensor, key), grad_type, source, name, buffer)
+        row = Row(operation, kind, None, None, path, spec_of(tensor, key), grad_type, source, name, buffer)
         self.rows.append(row)
         self.consider(row, tensor, key)
         return operation
@@ -277,18 +283,24 @@ class Recorder:
         previous = self.memory.owners.get(id(tensor))
         seen = 0
         if key is not None:
-            log = self.memory.logs.setdefault(key, [])
-            log.append(Written(operation, write, geometry_of(tensor)))
-            seen = len(log)
+            seen = self._log(key, Written(operation, write, geometry_of(tensor)))
         parameter = buffer = None
         if previous is not None and previous.reference() is tensor:
             parameter, buffer = previous.parameter, previous.buffer
         self.memory.own(tensor, Owner(weakref.ref(tensor), operation, write, key, seen, parameter, buffer))
         self.saver.wrote(operation, tensor, key)
 
+    def _log(self, key: int, written: Written) -> int:
+        log = self.memory.logs.setdefault(key, [])
+        log.append(written)
+        if self.has_escaped and self.outside.is_watched(key):
+            self.outside.mirror(key, written)
+            self.outside.refresh(key)
+        return len(log)
+
     # -- raw handles --------------------------------------------------------------------------------------------
 
-    def escape(self, tensor: torch.Tensor, array: Any = None) -> None:
+    def escape(self, tensor: torch.Tensor, handle: Any = None) -> None:
         """Notes that a raw handle on a tensor's memory is abroad."""
         key = self.memory.storage_key(tensor)
         if key is None:
@@ -296,39 +308,36 @@ class Recorder:
         self.state.before_write(tensor, key)
         self.saver.own_memory(tensor)
         self.saver.escape(key)
-        if tensor.is_cpu and not tensor.is_meta:
-            self._escaped[key] = tensor.detach().clone()
-            self.has_escaped = True
-        if array is not None and hasattr(array, "__array_interface__"):
-            start = int(array.__array_interface__["data"][0])
-            self._pointers.append((start, start + max(int(array.nbytes), 1), weakref.ref(tensor)))
+        self.outside.watch(tensor, key, handle)
+        self.has_escaped = True
 
-    def _check_escaped(self, tensor: torch.Tensor, owner: Owner) -> Owner:
-        # Memory that numpy can write: when its content is not what torch last knew, somebody outside has written.
-        before = self._escaped.get(owner.storage) if owner.storage is not None else None
-        if before is None or before.shape != tensor.shape or before.dtype != tensor.dtype:
-            return owner
-        log = self.memory.logs.get(owner.storage) if owner.storage is not None else None
-        if log is not None and len(log) > owner.seen:
-            return owner
-        now = tensor.detach()
-        if torch.equal(before, now) or bool(((before == now) | ((before != before) & (now != now))).all()):
-            return owner
-        if owner.storage is not None:
-            self._escaped[owner.storage] = now.clone()
-        operation = self._source("constant", tensor, owner.storage)
-        fresh = Owner(weakref.ref(tensor), operation, None, owner.storage, owner.seen)
-        self.memory.owners[id(tensor)] = fresh
-        return fresh
+    def _see_outside_writes(self, key: int) -> None:
+        for part in self.outside.changed(key):
+            self._log(key, Written(self._source("constant", part, key), None, geometry_of(part)))
+
+    def _adopt_twin(self, tensor: torch.Tensor) -> Owner | None:
+        # Memory that was handed out comes back by a way that was not seen.
+        known = self.outside.same_as(tensor) if self.has_escaped else None
+        owner = None if known is None else self.memory.find(known)
+        key = self.memory.storage_key(tensor)
+        if owner is None or key is None or owner.storage is None:
+            return None
+        self._see_outside_writes(owner.storage)
+        self.saver.escape(key)
+        self.outside.watch(tensor, key)
+        self.outside.inherit(key, owner.storage)
+        owner = owner._replace(reference=weakref.ref(tensor), storage=key)
+        self.memory.own(tensor, owner)
+        return owner
 
     def _array(self, array: Any) -> Any:
-        interface = array.__array_interface__
-        start = int(interface["data"][0])
-        for low, high, reference in self._pointers:
-            tensor = reference()
-            if low <= start < high and tensor is not None:
-                return _ArrayOf(self.reference(tensor), array)
-        return array.copy()
+        tensor = self.outside.at(int(array.__array_interface__["data"][0])) if self.has_escaped else None
+        return array.copy() if tensor is None else _ArrayOf(self.reference(tensor), array.copy())
+
+    def _capsule(self, capsule: Any) -> Any:
+        # On record the tensor itself was given: a capsule can be used once only.
+        tensor = self.outside.behind(capsule)
+        return capsule if tensor is None else self.reference(tensor)
 
 
 class _Sequence(NamedTuple):
@@ -347,39 +356,3 @@ class _ArrayOf(NamedTuple):
 
 SequenceTemplate = _Sequence
 ArrayTemplate = _ArrayOf
-
-
-def _spec(tensor: torch.Tensor, key: int | None) -> tuple[Any, ...]:
-    if tensor.is_nested:  # some of its sizes are no numbers, so its bytes are noted too
-        shape, nbytes = _ragged_shape(tensor), tensor.numel() * tensor.element_size()
-    else:
-        try:
-            shape, nbytes = tensor.shape, None
-        except RuntimeError:  # a lazy parameter that was never made
-            shape, nbytes = (), 0
-    return (shape, tensor.dtype, tensor.device, tensor.layout, key, tensor.requires_grad, nbytes,
-            key is None and is_functorch_wrapped(tensor))  # fmt: skip
-
-
-def grad_type_of(tensor: torch.Tensor) -> Any:
-    """Returns the type of a tensor's autograd node, None without one."""
-    try:
-        grad_fn = tensor.grad_fn
-    except RuntimeError:  # a view whose base was written in a way that autograd cannot follow; it is told when read
-        return None
-    return None if grad_fn is None else type(grad_fn)
-
-
-def _ragged_shape(tensor: torch.Tensor) -> tuple[int, ...]:
-    sizes: list[int] = []
-    for dimension in range(tensor.dim()):
-        try:
-            size = tensor.size(dimension)
-        except RuntimeError:
-            size = -1
-        sizes.append(size if type(size) is int else -1)
-    return tuple(sizes)
-
-
-spec_of = _spec
-references = (Owner, Seen)

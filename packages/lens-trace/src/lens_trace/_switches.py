@@ -138,7 +138,15 @@ def _wrap_undispatched() -> Callable[[], None]:
         for name in ("nested_tensor", "as_nested_tensor")
         if hasattr(torch.nested, name)
     ]
-    undo.append(_shadow(torch.Tensor, "set_"))
+    dlpack = sys.modules.get("torch.utils.dlpack")
+    if dlpack is not None:
+        undo.append(_replace(dlpack, "from_dlpack", functools.partial(_wrap_function, "from_dlpack", foreign)))
+    undo += [
+        _replace(owner, "to_dlpack", functools.partial(_wrap_function, "to_dlpack", RecordingMode.let_escape))
+        for owner in (torch, dlpack)
+        if hasattr(owner, "to_dlpack")
+    ]
+    undo.append(_shadow_set())
     return lambda: _undo_all(undo)
 
 
@@ -179,18 +187,23 @@ def _replace(owner: Any, name: str, wrap: Callable[[Any], Any]) -> Callable[[], 
     return lambda: setattr(owner, name, before)
 
 
-def _shadow(owner: Any, name: str) -> Callable[[], None]:
+def _shadow_set() -> Callable[[], None]:
     # An inherited method: the wrapper sits on the subclass and is taken away again.
-    role = Role(getattr(owner, name), OPERATION, name, f"torch.Tensor.{name}", "method")
+    inherited = torch.Tensor.set_
+    role = Role(inherited, OPERATION, "set_", "torch.Tensor.set_", "method")
     role.moves_object = True
-    inherited = getattr(owner, name)
 
     @functools.wraps(inherited)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        return record_call(inherited, role, args, kwargs)
+    def set_(self: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        shown = args
+        if args and active.modes and isinstance(args[0], (torch.UntypedStorage, torch.TypedStorage)):
+            # On record it is a tensor that shows all of the storage: that has parents and can be run again.
+            with torch._C.DisableTorchFunction():
+                shown = (inherited(torch.empty(0, dtype=self.dtype, device=self.device), args[0]), *args[1:])
+        return record_call(lambda *_, **__: inherited(self, *args, **kwargs), role, (self, *shown), kwargs)
 
-    setattr(owner, name, wrapper)
-    return lambda: delattr(owner, name)
+    setattr(torch.Tensor, "set_", set_)  # noqa: B010 - an assignment would be taken for a redefinition
+    return lambda: delattr(torch.Tensor, "set_")
 
 
 # -- what PyTorch does not dispatch -----------------------------------------------------------------------------

@@ -292,7 +292,8 @@ class Saver:
 
 
 def _is_lazy_kind(tensor: torch.Tensor) -> bool:
-    return type(tensor) is torch.Tensor and tensor.layout is _strided and tensor.is_cpu and _lazy_clone is not None
+    is_plain = type(tensor) is torch.Tensor and tensor.layout is _strided and not tensor.is_quantized
+    return is_plain and tensor.is_cpu and _lazy_clone is not None
 
 
 def _cloned(tensor: torch.Tensor) -> torch.Tensor:

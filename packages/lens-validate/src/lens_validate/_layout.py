@@ -36,9 +36,12 @@ class Layout:
         """Returns the view of the memory that lies like this."""
         dtype = dtype_named(geometry.dtype)
         offset = geometry.offset - self._low // dtype.itemsize
-        return torch.empty(0, dtype=dtype, device=self._device).set_(
+        view = torch.empty(0, dtype=dtype, device=self._device).set_(
             self._storage, offset, geometry.shape, geometry.stride
         )
+        if geometry.is_conj:
+            view = view.conj()
+        return torch._neg_view(view) if geometry.is_neg else view  # pyright: ignore[reportPrivateImportUsage] - no public name
 
     def bytes_of(self, geometry: Geometry, marks: Tensor) -> Tensor:
         """Returns the view of `marks`, one per byte of this memory, that lies like this; bytes come last."""
