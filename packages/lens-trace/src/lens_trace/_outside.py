@@ -131,7 +131,7 @@ class Outside:
         other = self._memory.storage_key(known)
         if other is None or other == key:
             return
-        shift = alias.data_ptr() - (known.data_ptr() - known.storage_offset() * known.element_size())
+        shift = int(alias.data_ptr() - (known.data_ptr() - known.storage_offset() * known.element_size()))
         for twin, further in [(other, 0), *self._twins.get(other, [])]:
             if twin != key:
                 self._twins.setdefault(key, []).append((twin, shift + further))
@@ -156,7 +156,7 @@ def _whole(tensor: torch.Tensor) -> torch.Tensor | None:
 def _fits(tensor: torch.Tensor) -> bool:
     last = sum((n - 1) * step for n, step in zip(tensor.shape, tensor.stride(), strict=True))
     needed = (tensor.storage_offset() + last + 1) * tensor.element_size() if tensor.numel() else 0
-    return tensor.untyped_storage().nbytes() >= needed
+    return bool(tensor.untyped_storage().nbytes() >= needed)
 
 
 def _box(alias: torch.Tensor, differs: torch.Tensor) -> torch.Tensor:
