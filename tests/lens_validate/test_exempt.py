@@ -39,6 +39,13 @@ CASES: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
     "dropout": (lambda x: F.dropout(x, 1.0), "dropped"),
     "gather": (lambda x: ZERO[(x > 0).long()], "everything that can be indexed is equal"),
     "setitem": (lambda x: _fill_where_zero(x), "what is there already"),
+    "gather_one": (lambda x: x[:, :1].gather(1, (x[:, :1] > 9).long()), "one index only"),
+    "scatter_one": (lambda x: torch.zeros(3, 1).scatter(1, (x[:, :1] > 9).long(), 1.0), "one index only"),
+    "getitem_one": (lambda x: x.T[:, None][..., (x[0] > 9).long(), torch.arange(2).repeat(2)], "one index only"),
+    "equal_rows": (lambda x: ROWS[(x[:, 0] > 0).long(), torch.arange(3)], "everything that can be indexed is equal"),
+    "equal_columns": (lambda x: ROWS.T[torch.arange(3), (x[:, 0] > 0).long()], "that can be indexed is equal"),
+    "write_again": (lambda x: _write_rows(x, (x[0, 0] > 9).long(), 0, 1), "no valid index changes it"),
+    "write_equal": (lambda x: _write_rows(x, (x[:, 0] > 9).long()), "what is there already"),
     "or": (lambda x: (x > 0) | torch.ones(3, 4, dtype=torch.bool), "true everywhere"),
     "empty": (lambda x: x[:0] * 2, "no elements"),
     "sdpa": (lambda x: F.scaled_dot_product_attention(x, ZERO + x * 2, torch.ones(3, 4)), "attended to are equal"),
@@ -50,6 +57,17 @@ def _fill_where_zero(x: Tensor) -> Tensor:
     target = torch.zeros(3, 4)
     target[x > 0] = 0.0
     return target + 1
+
+
+ROWS = torch.arange(4.0).expand(2, 4).clone()
+
+
+def _write_rows(x: Tensor, *rows: Tensor | int) -> Tensor:
+    """Writes ones into the first column, in some rows."""
+    target = torch.zeros(2, 4)
+    target[:, 0] = 1.0 if isinstance(rows[0], Tensor) and rows[0].dim() else 0.0
+    target[rows if len(rows) > 1 else rows[0], 0] = 1.0
+    return target + x.sum()
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -68,6 +86,11 @@ NEARLY: dict[str, Callable[[Tensor], Tensor]] = {
     "clamped between two values": lambda x: x.clamp(1.0, 1.5),
     "far away comparison": lambda x: (x > 1e4).float() + 1,
     "finite in truth": lambda x: torch.isfinite(x) & (x != x + 1),
+    "two indices": lambda x: x[:, :2].gather(1, (x[:, :1] > 0).long()),
+    "equal along another dimension": lambda x: ROWS[torch.arange(2), (x[0, :2] > 0).long()],
+    "a mask that must fit": lambda x: x[:2][x[:2, 0] > -9],
+    "a size that must fit": lambda x: x.view((x[0, 0] < 9).long() * 3, 4),
+    "a write elsewhere": lambda x: _write_rows(x, (x[0, :3] > 9).long()),
     "only a slice is kept": lambda x: x[1:2, 2:3] + 1,
     "a count": lambda x: (x != 0).sum() + torch.count_nonzero(x),
     "any and all": lambda x: (x > 9).any() | (x < 9).all(),

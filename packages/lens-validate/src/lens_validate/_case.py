@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from lens_trace import Path
+from lens_validate._domains import index_bound
 from lens_validate._perturb import poisons
 
 
@@ -60,6 +62,13 @@ class Case:
     def others(self) -> list[Tensor]:
         """The other tensor arguments."""
         return [tensor for path, tensor in self.tensors.items() if path != self.path]
+
+    @property
+    def index_bound(self) -> int | None:
+        """How many valid indices there are, when the argument is an index of whole numbers."""
+        if self.value.dtype is torch.bool or self.value.is_floating_point() or self.value.is_complex():
+            return None
+        return index_bound(self.name, self.path, self.args, self.kwargs)
 
     def poison_is_unread(self) -> bool:
         """Whether no poison in this argument shows in the result."""

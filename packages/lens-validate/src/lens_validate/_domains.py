@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from lens_trace import Path
@@ -59,6 +60,14 @@ def index_bound(name: str, path: Path, args: list[Any], kwargs: dict[str, Any]) 
     return rule(path, args, kwargs) if rule is not None else None
 
 
+def is_size(name: str, path: Path) -> bool:
+    """Whether an argument is the size of a result, where -1 stands for whatever fits."""
+    return name in _SIZED and path[0] != 0
+
+
+_SIZED = frozenset({"view", "reshape", "expand", "unflatten"})
+
+
 def _given(args: list[Any], kwargs: dict[str, Any], position: int, name: str) -> Any:
     return args[position] if position < len(args) else kwargs.get(name)
 
@@ -90,22 +99,32 @@ def _take_along(path: Path, args: list[Any], kwargs: dict[str, Any]) -> int | No
 
 def _subscript(path: Path, args: list[Any], kwargs: dict[str, Any]) -> int | None:
     source = args[0] if args else None
-    if path[0] not in (1, "indices") or not isinstance(source, Tensor) or not source.dim():
+    if path[0] != 1 or not isinstance(source, Tensor) or not source.dim():
         return None
-    subscript: Any = args[1] if len(args) > 1 else kwargs.get("indices")
-    if not isinstance(subscript, (tuple, list)) or len(path) == 1:
-        return int(source.shape[0])
-    before: list[Any] = list(subscript[: path[1]]) if isinstance(path[1], int) else []  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-    if any(item is Ellipsis for item in before):
-        return min(int(size) for size in source.shape)
-    dimension = sum(
-        item.dim()
-        if isinstance(item, Tensor) and item.dtype.is_floating_point is False and str(item.dtype) == "torch.bool"
-        else 1
-        for item in before
-        if item is not None or not isinstance(subscript, tuple)
-    )
-    return int(source.shape[dimension]) if dimension < source.dim() else int(source.shape[-1])
+    items: Any = args[1]
+    if len(path) == 1 or not isinstance(items, tuple) or not isinstance(path[1], int):
+        return int(source.shape[0])  # a list is one index array, and takes the first dimension
+    before, after = items[: path[1]], items[path[1] :]  # pyright: ignore[reportUnknownVariableType]
+    if any(item is Ellipsis for item in before):  # pyright: ignore[reportUnknownVariableType]
+        dimension = source.dim() - sum(map(_dimensions_taken, after))  # pyright: ignore[reportUnknownArgumentType]
+    else:
+        dimension = sum(map(_dimensions_taken, before))  # pyright: ignore[reportUnknownArgumentType]
+    return int(source.shape[dimension]) if 0 <= dimension < source.dim() else None
+
+
+def _dimensions_taken(item: Any) -> int:
+    """How many dimensions of the source one item of a subscript takes."""
+    if item is None or item is Ellipsis or isinstance(item, bool):
+        return 0
+    return item.dim() if isinstance(item, Tensor) and item.dtype is torch.bool else 1
+
+
+def _one_a_dimension(path: Path, args: list[Any], kwargs: dict[str, Any]) -> int | None:
+    source, items = _given(args, kwargs, 0, "input"), _given(args, kwargs, 1, "indices")
+    if path[0] not in (1, "indices") or len(path) < 2 or not isinstance(source, Tensor) or not isinstance(path[1], int):
+        return None
+    dimension = sum(1 if item is None else _dimensions_taken(item) for item in items[: path[1]])
+    return int(source.shape[dimension]) if dimension < source.dim() else None
 
 
 def _classes(path: Path, args: list[Any], kwargs: dict[str, Any]) -> int | None:
@@ -137,7 +156,8 @@ _BOUNDS: dict[str, Callable[[Path, list[Any], dict[str, Any]], int | None]] = {
     "take": _take,
     "put": _take,
     "take_along_dim": _take_along,
-    **dict.fromkeys(("getitem", "setitem", "index", "index_put", "_index_put_impl", "_unsafe_index"), _subscript),
+    **dict.fromkeys(("getitem", "setitem"), _subscript),
+    **dict.fromkeys(("index", "index_put", "_index_put_impl", "_unsafe_index"), _one_a_dimension),
     **dict.fromkeys(
         ("nll_loss", "nll_loss_nd", "nll_loss2d", "cross_entropy_loss", "multi_margin_loss", "cross_entropy"), _classes
     ),

@@ -16,7 +16,7 @@ from lens_validate._arguments import array_paths, constants, rebuild
 from lens_validate._call import Call
 from lens_validate._case import Case
 from lens_validate._compare import changed
-from lens_validate._domains import CRASHES, index_bound, trusts
+from lens_validate._domains import CRASHES, index_bound, is_size, trusts
 from lens_validate._exempt import find_exemption
 from lens_validate._names import canonical_name
 from lens_validate._outcome import is_uninitialised, shown, tolerance_for
@@ -133,7 +133,7 @@ class _Trial:
     def _changes(self, draw: Draw) -> bool:
         try:
             replacement = draw()
-            if replacement is self._call.tensors[self._path]:
+            if replacement is self._call.tensors[self._path] or self._is_no_other(replacement):
                 return False
             differs = self._differs(replacement)
         except MissingValue:
@@ -143,6 +143,15 @@ class _Trial:
             return False
         self.unchanged += not differs
         return differs
+
+    def _is_no_other(self, replacement: Tensor) -> bool:
+        """Whether a draw happens to be the value itself, or a size of -1, which stands for the one that fits."""
+        value = self._call.tensors[self._path]
+        if value.is_floating_point() or value.is_complex() or value.layout is not torch.strided or is_wrapped(value):
+            return False
+        if is_size(self._call.name, self._path) and bool((replacement < 0).any()):
+            return True
+        return torch.equal(replacement, value)
 
     def _differs(self, replacement: Tensor) -> bool:
         value = self._call.tensors[self._path]

@@ -71,7 +71,9 @@ def _named(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-_INDEXED = _named("embedding embedding_bag index_select gather take take_along_dim getitem index _unsafe_index")
+_READ_BY_INDEX = "embedding index_select gather take take_along_dim getitem index _unsafe_index"
+_WRITTEN_BY_INDEX = "scatter scatter_add scatter_reduce index_add index_copy index_fill setitem index_put put"
+_INDEXED = _named(_READ_BY_INDEX + " embedding_bag")
 _NORMALISATIONS = _named("batch_norm layer_norm group_norm instance_norm rms_norm native_layer_norm")
 
 EXEMPTIONS: tuple[Exemption, ...] = (
@@ -98,7 +100,15 @@ EXEMPTIONS: tuple[Exemption, ...] = (
         "it writes what is there already",
         proofs.writes_what_is_there,
     ),
+    Exemption(
+        _named(_READ_BY_INDEX + " " + _WRITTEN_BY_INDEX), "index", "there is one index only", proofs.is_one_index
+    ),
     Exemption(_INDEXED, "index", "everything that can be indexed is equal", proofs.reads_from_equals),
+    Exemption(
+        _named(_READ_BY_INDEX), "index", "everything that can be indexed is equal", proofs.every_index_reads_the_same
+    ),
+    Exemption(_named(_WRITTEN_BY_INDEX), "index", "no valid index changes it", proofs.no_index_changes_anything),
+    Exemption(_named("setitem"), "index", "it writes what is there already", proofs.every_index_writes_what_is_there),
     Exemption(_named("index_add scatter_add scatter_reduce"), "index", "what is added is zero", proofs.adds_zero_there),
     Exemption(_named(_PRODUCTS), "either", "multiplied by zero", proofs.other_factor_is_zero),
     Exemption(

@@ -13,6 +13,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from lens_trace import Path
 from lens_validate._case import Case
 from lens_validate._domains import trusts
 
@@ -134,6 +135,49 @@ def reads_from_equals(case: Case) -> bool:
     if case.name in ("index_select", "gather") and isinstance(dimension, int):
         return rows_are_equal(source, dimension)
     return is_constant(source)
+
+
+def is_one_index(case: Case) -> bool:
+    # An index along a dimension of one element.
+    return case.index_bound == 1
+
+
+_TRIED = 4096
+"""So many indices are tried one by one."""
+
+
+def every_index_reads_the_same(case: Case) -> bool:
+    # Each element of the result depends on one element of the index: when no single index changes any, none can.
+    bound = case.index_bound
+    if bound is None or bound > _TRIED:
+        return False
+    return all(case.unchanged(torch.full_like(case.value, index)) for index in range(bound))
+
+
+def no_index_changes_anything(case: Case) -> bool:
+    # A single index: all that there are have been tried.
+    bound = case.index_bound
+    if case.value.numel() != 1 or bound is None or bound > _TRIED:
+        return False
+    return all(case.unchanged(torch.full_like(case.value, index)) for index in range(bound))
+
+
+def every_index_writes_what_is_there(case: Case) -> bool:
+    # Wherever this index could send a value, the memory holds it already.
+    bound, target, value = case.index_bound, case.given(0, "input"), case.given(2, "value")
+    if bound is None or bound > _TRIED or not isinstance(target, Tensor):
+        return False
+    places = (replaced(case.args[1], case.path[1:], torch.full_like(case.value, index)) for index in range(bound))
+    return all(are_equal(target[place], value) for place in places)
+
+
+def replaced(tree: Any, path: Path, leaf: Tensor) -> Any:
+    """A copy of nested sequences with `leaf` at `path`."""
+    if not path:
+        return leaf
+    items: list[Any] = list(tree)
+    items[int(path[0])] = replaced(items[int(path[0])], path[1:], leaf)
+    return tuple(items) if isinstance(tree, tuple) else items
 
 
 def adds_zero_there(case: Case) -> bool:
