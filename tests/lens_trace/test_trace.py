@@ -528,3 +528,13 @@ def test_backward_and_packed_sequences_inside_the_forward() -> None:
     assert names(traced(learns, torch.rand(4, 6))) == ["input", "linear", "sum", "output"]
     packed = traced(lambda t: nn.utils.rnn.pack_padded_sequence(t, [4], batch_first=True).data * 2, torch.rand(1, 4, 6))
     assert "constant" not in names(packed)
+
+
+def test_a_parameter_is_itself_and_no_view_of_itself_whatever_is_kept() -> None:
+    weight_normalised = nn.utils.parametrizations.weight_norm
+    model = nn.Sequential(weight_normalised(nn.Linear(3, 3)), weight_normalised(nn.Linear(3, 3)))
+    kept, dropped = (
+        [operation.args for operation in lens_trace.trace(model, torch.ones(1, 3), keep=keep).trace.operations]
+        for keep in (lens_trace.everything, lens_trace.nothing)
+    )
+    assert kept == dropped

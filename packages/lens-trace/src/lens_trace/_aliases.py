@@ -100,6 +100,7 @@ class Memory:
             return owner
         if self._rest is not None:
             self.own_rest()
+            return self.find(tensor)  # it may be a parameter that has its owner only now
         key = self.storage_key(tensor)
         first = self.first_owner.get(key) if key is not None else None
         if first is None:
