@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lens_cli._errors import FileError
 from lens_torch import ModelHistory
@@ -265,7 +266,26 @@ def _modules(history: ModelHistory, flops: Mapping[int, int] | None) -> tuple[Mo
                 flops=None if inside is None else inside.get(entry.module, 0),
             )
         )
-    return tuple(found)
+    return tuple(_with_parts(found))
+
+
+def _with_parts(modules: list[ModuleFacts]) -> list[ModuleFacts]:
+    """Gives a container that is never called itself, such as a ModuleList, the sums of its parts."""
+    summed: list[ModuleFacts] = []
+    pending: dict[int, list[ModuleFacts]] = {}  # by depth: modules whose parent comes next above
+    for module in reversed(modules):
+        parts = pending.pop(module.depth + 1, [])
+        if not module.calls and parts:
+            module = replace(
+                module,
+                operations=sum(part.operations for part in parts),
+                nbytes=sum(part.nbytes for part in parts),
+                seconds=sum(part.seconds for part in parts),
+                flops=None if module.flops is None else sum(part.flops or 0 for part in parts),
+            )
+        pending.setdefault(module.depth, []).append(module)
+        summed.append(module)
+    return summed[::-1]
 
 
 def _shapes(history: ModelHistory, labels: Iterable[str]) -> tuple[tuple[int, ...], ...]:

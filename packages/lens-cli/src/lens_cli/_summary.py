@@ -153,8 +153,10 @@ def _name(module: ModuleFacts, stem: str) -> Text:
     text = Text(stem, style="dim")
     text.append(f"{name} " if name else "", style="not dim bold")
     text.append(f"({module.class_name})" if name else module.class_name, style="not dim")
-    if module.calls != 1:
-        text.append(f" x{module.calls}" if module.calls else " never called", style="not dim")
+    if module.calls > 1:
+        text.append(f" x{module.calls}", style="not dim")
+    elif not module.operations:
+        text.append(" never called", style="not dim")
     return text
 
 
