@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from lens_graph._interpretation import Interpretation, is_saved
 from lens_graph._keys import layer_keys
+from lens_graph._notebook_entries import layer_as_html
 from lens_graph._operation import OperationEntry
 from lens_graph._text import describe_layer
 
@@ -52,6 +53,9 @@ class LayerEntry:
 
     def __repr__(self) -> str:
         return describe_layer(self._facts, self.layer)
+
+    def _repr_html_(self) -> str:
+        return layer_as_html(self._facts, self.layer)
 
     kind = OperationEntry.kind.over_passes()
     operation_id = OperationEntry.operation_id.over_passes()

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from lens_graph._errors import UnknownKeyError
 from lens_graph._interpretation import Interpretation, call_name, operation_at, short_name
 from lens_graph._nearest import nearest_keys
+from lens_graph._notebook_entries import call_as_html, module_as_html
 from lens_trace import Buffer, Module, ModuleCall, Parameter
 
 
@@ -141,6 +142,9 @@ class ModuleCallEntry:
         plural = "s" * (self.num_operations != 1)
         return f"Call {name} ({self.class_name}), {self.num_operations} operation{plural}"
 
+    def _repr_html_(self) -> str:
+        return call_as_html(self)
+
 
 class ModuleEntry:
     """One module of the model."""
@@ -214,6 +218,11 @@ class ModuleEntry:
         return [(modules[child].addresses or ("",))[0] for child in self._record.children]
 
     @property
+    def parts(self) -> list[ModuleEntry]:
+        """Its direct parts."""
+        return [ModuleEntry(self._facts, child) for child in self._record.children]
+
+    @property
     def calls(self) -> list[ModuleCallEntry]:
         """Its calls in order."""
         return [ModuleCallEntry(self._facts, call) for call in self._facts.nesting.calls_of[self.module]]
@@ -270,6 +279,9 @@ class ModuleEntry:
         mode = "train" if self.training else "eval"
         calls = f"called {self.num_passes} time{'s' * (self.num_passes != 1)}"
         return f"Module {where}{also}: {self.class_name}, {calls}, {self.num_params:,} parameters, {mode} mode"
+
+    def _repr_html_(self) -> str:
+        return module_as_html(self)
 
 
 class Modules(Mapping[str, ModuleEntry]):

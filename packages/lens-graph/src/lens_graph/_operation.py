@@ -15,6 +15,7 @@ from lens_graph._fields import agreed, single, union
 from lens_graph._gradient_fields import GradientFields
 from lens_graph._interpretation import full_name, operation_at, short_name
 from lens_graph._keys import operation_keys
+from lens_graph._notebook_entries import operation_as_html
 from lens_graph._place_fields import PlaceFields
 from lens_graph._recorded_fields import RecordedFields
 from lens_graph._text import describe_operation
@@ -101,3 +102,6 @@ class OperationEntry(RecordedFields, GradientFields, PlaceFields):
 
     def __repr__(self) -> str:
         return describe_operation(self._facts, self.node)
+
+    def _repr_html_(self) -> str:
+        return operation_as_html(self._facts, self.node)

@@ -54,15 +54,14 @@ def human_shape(shape: tuple[int, ...]) -> str:
 
 def describe_operation(facts: Interpretation, node: int) -> str:
     """The facts of one operation and a preview of its values."""
-    return "\n".join(["Operation " + _headline(facts, node), *_details(facts, node), *_preview(facts, node)])
+    return _block("Operation " + headline(facts, node), facts, node)
 
 
 def describe_layer(facts: Interpretation, layer: int) -> str:
     """The facts of a layer; those of its first pass where it has several."""
     nodes = facts.labels.passes[layer]
     if len(nodes) == 1:
-        node = nodes[0]
-        return "\n".join(["Layer " + _headline(facts, node), *_details(facts, node), *_preview(facts, node)])
+        return _block("Layer " + headline(facts, nodes[0]), facts, nodes[0])
     lines = [f"Layer {facts.labels.names[layer]}, {len(nodes)} passes"]
     shown = nodes if len(nodes) <= 6 else nodes[:5]
     for node in shown:
@@ -74,7 +73,8 @@ def describe_layer(facts: Interpretation, layer: int) -> str:
     return "\n".join([*lines, "  (each pass has its own tensor: .passes[0].tensor_contents)"])
 
 
-def _headline(facts: Interpretation, node: int) -> str:
+def headline(facts: Interpretation, node: int) -> str:
+    """The label of an operation, its pass, and its place among the layers."""
     labels = facts.labels
     layer = labels.layer_of[node]
     name = labels.names[layer]
@@ -85,28 +85,27 @@ def _headline(facts: Interpretation, node: int) -> str:
     return text
 
 
-def _details(facts: Interpretation, node: int) -> list[str]:
+def details(facts: Interpretation, node: int) -> list[tuple[str, str]]:
+    """What is known of an operation, each fact with its name."""
     operation = operation_at(facts, node)
     output = operation.output
-    lines = [
-        f"  output     {human_shape(output.shape)} {output.dtype} on {output.device}, {human_bytes(output.nbytes)}"
-    ]
+    rows = [("output", f"{human_shape(output.shape)} {output.dtype} on {output.device}, {human_bytes(output.nbytes)}")]
     if operation.function is not None:
-        lines.append(f"  function   {operation.function.qualified_name}, {human_seconds(operation.elapsed_s)}")
+        rows.append(("function", f"{operation.function.qualified_name}, {human_seconds(operation.elapsed_s)}"))
     if operation.address is not None:
-        lines.append(f"  address    {operation.address}")
+        rows.append(("address", operation.address))
     if operation.parameters:
         known = [facts.trace.parameters[index] for index in operation.parameters]
         shapes = ", ".join(human_shape(parameter.shape) for parameter in known)
-        lines.append(f"  parameters {shapes} ({sum(parameter.numel for parameter in known):,} numbers)")
+        rows.append(("parameters", f"{shapes} ({sum(parameter.numel for parameter in known):,} numbers)"))
     if operation.module_calls:
         calls = facts.trace.module_calls
         last = calls[operation.module_calls[-1]]
-        lines.append(f"  module     {last.address} ({facts.trace.modules[last.module].class_name})")
-    lines.append(f"  parents    {_names(facts, facts.graph.parents[node])}")
-    lines.append(f"  children   {_names(facts, facts.graph.children[node])}")
+        rows.append(("module", f"{last.address} ({facts.trace.modules[last.module].class_name})"))
+    rows.append(("parents", _names(facts, facts.graph.parents[node])))
+    rows.append(("children", _names(facts, facts.graph.children[node])))
     near = facts.distances.min_from_input[node], facts.distances.min_from_output[node]
-    lines.append(f"  distance   {_distance(near[0])} from input, {_distance(near[1])} from output")
+    rows.append(("distance", f"{_distance(near[0])} from input, {_distance(near[1])} from output"))
     notes = [
         text
         for text, holds in (
@@ -116,7 +115,32 @@ def _details(facts: Interpretation, node: int) -> list[str]:
         )
         if holds
     ]
-    return [*lines, f"  notes      {', '.join(notes)}"] if notes else lines
+    return [*rows, ("notes", ", ".join(notes))] if notes else rows
+
+
+def preview(facts: Interpretation, node: int) -> tuple[str, list[str]]:
+    """A word on the tensor of an operation, and some of its values where they are few enough to be printed."""
+    if not is_saved(facts, node):
+        return "not saved", []
+    size = 1
+    for length in operation_at(facts, node).output.shape:
+        size *= length
+    if size > _PREVIEW_ELEMENTS:
+        return f"saved, {size:,} elements", []
+    try:
+        text = repr(facts.payloads.tensors[facts.graph.operations[node]])
+    except Exception as error:
+        # A preview must not keep the facts from being shown; reading tensor_contents raises the same error.
+        return f"cannot be read: {type(error).__name__}", []
+    lines = text.splitlines()
+    shown = [line[:110] for line in lines[:6]]
+    return "saved", [*shown, *(["..."] if len(lines) > len(shown) else [])]
+
+
+def _block(title: str, facts: Interpretation, node: int) -> str:
+    word, values = preview(facts, node)
+    lines = [title, *(f"  {name:<11}{text}" for name, text in details(facts, node))]
+    return "\n".join([*lines, *(f"  {line}" for line in values or [f"{'tensor':<11}{word}"])])
 
 
 def _names(facts: Interpretation, nodes: tuple[int, ...]) -> str:
@@ -126,21 +150,3 @@ def _names(facts: Interpretation, nodes: tuple[int, ...]) -> str:
 
 def _distance(distance: int | None) -> str:
     return "no way" if distance is None else str(distance)
-
-
-def _preview(facts: Interpretation, node: int) -> list[str]:
-    if not is_saved(facts, node):
-        return ["  tensor     not saved"]
-    size = 1
-    for length in operation_at(facts, node).output.shape:
-        size *= length
-    if size > _PREVIEW_ELEMENTS:
-        return [f"  tensor     saved, {size:,} elements"]
-    try:
-        text = repr(facts.payloads.tensors[facts.graph.operations[node]])
-    except Exception as error:
-        # A preview must not keep the facts from being shown; reading tensor_contents raises the same error.
-        return [f"  tensor     cannot be read: {type(error).__name__}"]
-    lines = text.splitlines()
-    shown = [line[:110] for line in lines[:6]]
-    return [*(f"  {line}" for line in shown), *(["  ..."] if len(lines) > len(shown) else [])]
