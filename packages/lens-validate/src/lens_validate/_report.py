@@ -15,11 +15,13 @@ operation answers for itself, and what could not be proven never counts as passe
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
 from lens_trace import OperationId, Path
+from lens_validate._notebook import report_as_html
 
 Verdict: TypeAlias = Literal["passed", "failed", "exempt", "unverified"]
 VERDICTS: tuple[Verdict, ...] = ("passed", "failed", "exempt", "unverified")
@@ -142,6 +144,20 @@ class ValidationReport(Struct, frozen=True):
 
     def __str__(self) -> str:
         return "\n".join(_lines(self))
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        return self.as_html()
+
+    def as_html(self, names: Mapping[int, str] | None = None) -> str:
+        """Returns the report as HTML for a notebook.
+
+        Args:
+            names: What to call the operations, by number; their numbers where there is no name.
+        """
+        return report_as_html(self, names)
 
 
 _SHOWN = 10
