@@ -6,6 +6,7 @@ operation, beside the history whose labels tell which operations these are.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from msgspec import Struct
 
 from lens_graph import ModelHistory
 from lens_torch._history import history_of
+from lens_torch._progress import progress_bar
 from lens_trace import everything, trace
 from lens_validate import ValidationReport, validate
 
@@ -33,6 +35,12 @@ class Proof(Struct, frozen=True):
 
     def __bool__(self) -> bool:
         return self.is_valid
+
+    def __repr__(self) -> str:
+        return str(self.report)
+
+    def _repr_html_(self) -> str:
+        return self.report.as_html(self.labels)
 
     @property
     def labels(self) -> dict[int, str]:
@@ -56,7 +64,8 @@ def prove_activations(
         input_kwargs: Keyword arguments of the forward pass.
         random_seed: Seed of torch, Python and numpy for the runs, 0 if None: a second run must draw the same numbers.
             The generators are put back afterwards.
-        progress: True shows a bar on long runs in a terminal; a callable gets the calls done and their number.
+        progress: True shows a bar on long runs, in a terminal or a notebook; a callable gets the calls done and their
+            number.
 
     Returns:
         The proof.
@@ -69,5 +78,7 @@ def prove_activations(
     """
     seed = 0 if random_seed is None else random_seed
     recording = trace(model, input_args, input_kwargs, keep=everything, seed=seed)
-    report = validate(recording, model, input_args, input_kwargs, progress=progress)
+    with contextlib.ExitStack() as stack:
+        told = stack.enter_context(progress_bar("validating", " calls")) if progress is True else progress
+        report = validate(recording, model, input_args, input_kwargs, progress=told)
     return Proof(report, history_of(recording))
