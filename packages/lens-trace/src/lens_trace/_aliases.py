@@ -11,6 +11,7 @@ exactly for strided tensors of one element size (a bounded search over the strid
 
 from __future__ import annotations
 
+import itertools
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias, cast
@@ -59,6 +60,14 @@ class Seen(NamedTuple):
 
 
 Reference: TypeAlias = "Owner | Seen"
+
+
+def held(tensor: torch.Tensor) -> Callable[[], torch.Tensor | None]:
+    """Returns a reference to a parameter or buffer, which the recording holds anyway.
+
+    A weak one would outlive the pass, and torch refuses to swap the contents of tensors that are referred to weakly.
+    """
+    return itertools.repeat(tensor).__next__
 
 
 class Memory:
@@ -126,7 +135,7 @@ class Memory:
             outside.add(key)
             owner = self.owners.get(id(parameter))
             if owner is None or owner.reference() is not parameter:
-                self.owners[id(parameter)] = owner = Owner(weakref.ref(parameter), -1, None, key, 0, index)
+                self.owners[id(parameter)] = owner = Owner(held(parameter), -1, None, key, 0, index)
             first = self.first_owner.get(key)
             if first is None or (first.operation < 0 and first.parameter is not None and first.parameter > index):
                 self.first_owner[key] = owner
@@ -134,6 +143,12 @@ class Memory:
             key = self.storage_key(buffer)
             if key is not None:
                 outside.add(key)
+
+    def swap(self, one: torch.Tensor, other: torch.Tensor) -> None:
+        """Exchanges what two tensor objects hold."""
+        a, b = self.owners[id(one)], self.owners[id(other)]
+        self.owners[id(one)] = b._replace(reference=a.reference)
+        self.owners[id(other)] = a._replace(reference=b.reference)
 
     def own(self, tensor: torch.Tensor, owner: Owner) -> None:
         """Makes `owner` the owner of a tensor object, and of its memory if nobody has it yet."""

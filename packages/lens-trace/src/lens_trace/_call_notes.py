@@ -113,13 +113,12 @@ class CallNotes:
         else:
             log = memory.logs.get(key) if memory.logs else None  # pyright: ignore[reportArgumentType]
             previous = memory.owners.get(id(tensor))
-            parameter = buffer = None
-            if previous is not None and previous.reference() is tensor:  # handed on: still the same parameter or buffer
-                parameter, buffer = previous.parameter, previous.buffer
             seen = 0 if log is None else len(log)
-            owner = memory.owners[id(tensor)] = Owner(
-                weakref.ref(tensor), operation, None, key, seen, parameter, buffer
-            )
+            if previous is not None and previous.reference() is tensor:  # handed on: still the same parameter or buffer
+                owner = Owner(previous.reference, operation, None, key, seen, previous.parameter, previous.buffer)
+            else:
+                owner = Owner(weakref.ref(tensor), operation, None, key, seen)
+            memory.owners[id(tensor)] = owner
             if key is not None and key not in memory.first_owner:
                 memory.first_owner[key] = owner
         if recorder.keeps_all:
@@ -175,14 +174,14 @@ class CallNotes:
         """Runs a function that hands out a raw handle on a tensor's memory."""
         recorder = self.recorder
         tensor = args[0] if args else kwargs.get("self")
-        with _quiet():
-            if isinstance(tensor, _Tensor):
+        held = args
+        if isinstance(tensor, _Tensor):
+            with _quiet():
                 held = (recorder.template(tensor), *args[1:])
                 recorder.escape(tensor)
-            else:
-                held = args
-            result = func(*args, **kwargs)
-            if isinstance(tensor, _Tensor):
+        result = func(*args, **kwargs)
+        if isinstance(tensor, _Tensor):
+            with _quiet():
                 if role.name in ("numpy", "__array__"):
                     self.note_read(role, held, None, None, sys._getframe(2))
                 elif type(result).__name__ == "PyCapsule" or result is tensor:  # `share_memory_` moves the memory

@@ -39,7 +39,7 @@ from lens_trace._sites import (
 from lens_trace._sites import (
     wrapper_code as _wrapper_code,
 )
-from lens_trace._writes import written_arguments
+from lens_trace._writes import versions_of, written_arguments
 
 _Tensor = torch.Tensor
 _TensorBase = torch._C.TensorBase
@@ -206,10 +206,11 @@ class RecordingMode(TorchFunctionMode, CallNotes):
             log = logs.get(key) if logs else None
             seen = 0 if log is None else len(log)
             previous = owners.get(id(result))
-            parameter = buffer = None
             if previous is not None and previous[0]() is result:
-                parameter, buffer = previous[5], previous[6]
-            owners[id(result)] = _new(Owner, (_weak(result), operation, None, key, seen, parameter, buffer, False))
+                owner = (previous[0], operation, None, key, seen, previous[5], previous[6], False)
+            else:
+                owner = (_weak(result), operation, None, key, seen, None, None, False)
+            owners[id(result)] = _new(Owner, owner)
             if recorder.keeps_all:
                 recorder.saver.save(operation, result, key, seen)
                 return result
@@ -336,12 +337,16 @@ class RecordingMode(TorchFunctionMode, CallNotes):
             shown_args, shown_kwargs = args, kwargs
             if recorder.sink is not None and before[2]:
                 shown_args, shown_kwargs = copied_arguments(args, kwargs, before[2])
+            versions = versions_of(before[2]) if role.write_rule == "watched" else None
             start = perf_counter_ns()
             result = func(*args, **kwargs) if kwargs else func(*args)
             elapsed = perf_counter_ns() - start
         except BaseException as error:
             note_failed_call(recorder, error, role, args, kwargs, self.module_calls)
             raise
+        if versions is not None:
+            pairs = zip(before[2], versions, versions_of(before[2]), strict=True)
+            before = (*before[:2], [write for write, old, new in pairs if new is None or old != new], before[3])
         frame = sys._getframe(2)
         if self.is_nested:
             with _quiet():

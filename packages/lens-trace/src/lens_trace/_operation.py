@@ -36,11 +36,11 @@ def operation(function: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         nonlocal role
-        switches = sys.modules.get("lens_trace._switches")
-        if switches is None or not switches.active.modes:  # nothing was traced yet, or not in this thread
+        undispatched = sys.modules.get("lens_trace._undispatched")
+        if undispatched is None or not undispatched.active.modes:  # nothing was traced yet, or not in this thread
             return function(*args, **kwargs)
         if role is None:
-            role = switches.extension_role(function)
-        return switches.record_call(function, role, args, kwargs)
+            role = undispatched.extension_role(function)
+        return undispatched.record_call(function, role, args, kwargs)
 
     return wrapper

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from lens_trace._aliases import Memory, Owner, Reference, Written, geometry_of
+from lens_trace._aliases import Memory, Owner, Reference, Written, geometry_of, held
 from lens_trace._keep import OnlyIds, OutputsOf, everything, nothing
 from lens_trace._outside import Outside
 from lens_trace._rng import RngState
@@ -185,7 +185,7 @@ class Recorder:
             key = self.memory.storage_key(tensor)
             if key is not None:
                 self.saver.outside.add(key)
-            owner = Owner(weakref.ref(tensor), -1, None, key, 0, parameter)
+            owner = Owner(held(tensor), -1, None, key, 0, parameter)
             self.memory.own(tensor, owner)
             return owner
         with self.lock:
@@ -201,10 +201,10 @@ class Recorder:
                 self.live_parameters.append(tensor)
                 self.state.parameter_of[id(tensor)] = parameter
             if parameter is not None:
-                owner = Owner(weakref.ref(tensor), -1, None, key, 0, parameter)
+                owner = Owner(held(tensor), -1, None, key, 0, parameter)
             elif known is not None and known[0] is tensor:
                 operation = self._source("buffer", tensor, key, buffer=known[1])
-                owner = Owner(weakref.ref(tensor), operation, None, key, 0, buffer=known[1])
+                owner = Owner(held(tensor), operation, None, key, 0, buffer=known[1])
             else:
                 operation = self._source("constant", tensor, key)
                 self.constants.append((operation, tensor))
@@ -284,11 +284,18 @@ class Recorder:
         seen = 0
         if key is not None:
             seen = self._log(key, Written(operation, write, geometry_of(tensor)))
-        parameter = buffer = None
         if previous is not None and previous.reference() is tensor:
-            parameter, buffer = previous.parameter, previous.buffer
-        self.memory.own(tensor, Owner(weakref.ref(tensor), operation, write, key, seen, parameter, buffer))
+            owner = Owner(previous.reference, operation, write, key, seen, previous.parameter, previous.buffer)
+        else:
+            owner = Owner(weakref.ref(tensor), operation, write, key, seen)
+        self.memory.own(tensor, owner)
         self.saver.wrote(operation, tensor, key)
+
+    def before_swap(self, *tensors: torch.Tensor) -> None:
+        """Protects two tensors whose contents are about to be exchanged, and sees to it that both are known."""
+        for tensor in tensors:
+            self.reference(tensor)
+            self.state.before_write(tensor, self.memory.storage_key(tensor))
 
     def _log(self, key: int, written: Written) -> int:
         log = self.memory.logs.setdefault(key, [])

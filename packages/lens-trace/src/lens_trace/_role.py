@@ -15,7 +15,8 @@ from typing import Any, Literal
 
 METADATA, PLAIN, READ, ESCAPE, COMPOSITE, OPERATION = range(6)
 
-WriteRule = Literal["none", "first", "listed", "running_statistics"]
+WriteRule = Literal["none", "first", "listed", "running_statistics", "watched"]
+"""`watched`: nothing says what it writes, so version counters before and after are compared."""
 
 
 class Role:

@@ -77,6 +77,11 @@ class ModelState:
         held = self._by_storage().get(storage, [])
         self._changed[storage] = [(t, t.data, t.data.clone()) for t in held if not t.is_meta and not is_lazy(t)]
 
+    def before_any_write(self) -> None:
+        """Copies every buffer, where what is about to run may write any of them unseen."""
+        for buffer in self.buffers:
+            self.before_write(buffer, _storage(buffer))
+
     def will_be_put_back(self, tensor: torch.Tensor) -> bool:
         """Tells whether a tensor lies in memory that was written and ends with the values from before the pass."""
         return bool(self._changed) and bool(self._changed.get(_storage(tensor)))  # pyright: ignore[reportArgumentType] - None is no key

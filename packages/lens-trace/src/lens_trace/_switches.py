@@ -15,7 +15,6 @@ import gc
 import os
 import sys
 import threading
-import warnings
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
@@ -25,7 +24,7 @@ import torch
 from lens_trace._composites import enter_composites
 from lens_trace._intercept import RecordingMode
 from lens_trace._modules import active, wrapped_call
-from lens_trace._role import OPERATION, Role
+from lens_trace._undispatched import replace, undo_all, wrap_scripted, wrap_undispatched
 
 _lock = threading.RLock()
 _count = 0
@@ -69,8 +68,8 @@ def _turn_on() -> None:
         _force_eager,
         _enter_composites,
         _wrap_modules,
-        _wrap_scripted,
-        _wrap_undispatched,
+        wrap_scripted,
+        wrap_undispatched,
         _wrap_threads,
         _raise_recursion_limit,
         _pause_collector,
@@ -114,48 +113,15 @@ def _enter_composites() -> Callable[[], None]:
 
 
 def _wrap_modules() -> Callable[[], None]:
-    return _replace(torch.nn.Module, "_call_impl", wrapped_call)
-
-
-def _wrap_scripted() -> Callable[[], None]:
-    undo = [
-        _replace(kind, "__call__", _wrap_scripted_call)
-        for kind in (torch._C.ScriptFunction, torch._C.ScriptMethod)
-        if "__call__" in vars(kind)
-    ]
-    return lambda: _undo_all(undo)
-
-
-def _wrap_undispatched() -> Callable[[], None]:
-    foreign, plain = RecordingMode.run_foreign, RecordingMode.run_outside_protocol
-    undo = [
-        _replace(torch, name, functools.partial(_wrap_function, name, foreign))
-        for name in ("from_numpy", "frombuffer", "from_dlpack")
-        if hasattr(torch, name)
-    ]
-    undo += [
-        _replace(torch.nested, name, functools.partial(_wrap_function, name, plain))
-        for name in ("nested_tensor", "as_nested_tensor")
-        if hasattr(torch.nested, name)
-    ]
-    dlpack = sys.modules.get("torch.utils.dlpack")
-    if dlpack is not None:
-        undo.append(_replace(dlpack, "from_dlpack", functools.partial(_wrap_function, "from_dlpack", foreign)))
-    undo += [
-        _replace(owner, "to_dlpack", functools.partial(_wrap_function, "to_dlpack", RecordingMode.let_escape))
-        for owner in (torch, dlpack)
-        if hasattr(owner, "to_dlpack")
-    ]
-    undo.append(_shadow_set())
-    return lambda: _undo_all(undo)
+    return replace(torch.nn.Module, "_call_impl", wrapped_call)
 
 
 def _wrap_threads() -> Callable[[], None]:
     undo = [
-        _replace(threading.Thread, "start", _wrap_start),
-        _replace(concurrent.futures.ThreadPoolExecutor, "submit", _wrap_submit),
+        replace(threading.Thread, "start", _wrap_start),
+        replace(concurrent.futures.ThreadPoolExecutor, "submit", _wrap_submit),
     ]
-    return lambda: _undo_all(undo)
+    return lambda: undo_all(undo)
 
 
 def _raise_recursion_limit() -> Callable[[], None]:
@@ -174,102 +140,6 @@ def _pause_collector() -> Callable[[], None]:
         return _do_nothing
     gc.disable()
     return gc.enable
-
-
-def _undo_all(steps: list[Callable[[], None]]) -> None:
-    for step in reversed(steps):
-        step()
-
-
-def _replace(owner: Any, name: str, wrap: Callable[[Any], Any]) -> Callable[[], None]:
-    before = vars(owner)[name]
-    setattr(owner, name, wrap(before))
-    return lambda: setattr(owner, name, before)
-
-
-def _shadow_set() -> Callable[[], None]:
-    # An inherited method: the wrapper sits on the subclass and is taken away again.
-    inherited = torch.Tensor.set_
-    role = Role(inherited, OPERATION, "set_", "torch.Tensor.set_", "method")
-    role.moves_object = True
-
-    @functools.wraps(inherited)
-    def set_(self: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
-        shown = args
-        if args and active.modes and isinstance(args[0], (torch.UntypedStorage, torch.TypedStorage)):
-            # On record it is a tensor that shows all of the storage: that has parents and can be run again.
-            with torch._C.DisableTorchFunction():
-                shown = (inherited(torch.empty(0, dtype=self.dtype, device=self.device), args[0]), *args[1:])
-        return record_call(lambda *_, **__: inherited(self, *args, **kwargs), role, (self, *shown), kwargs)
-
-    setattr(torch.Tensor, "set_", set_)  # noqa: B010 - an assignment would be taken for a redefinition
-    return lambda: delattr(torch.Tensor, "set_")
-
-
-# -- what PyTorch does not dispatch -----------------------------------------------------------------------------
-
-
-def record_call(
-    function: Callable[..., Any],
-    role: Role,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    run: Callable[..., Any] = RecordingMode.run_outside_protocol,
-) -> Any:
-    """Runs a function as one recorded operation of every trace active in this thread."""
-    modes = active.modes
-    if not modes:
-        return function(*args, **kwargs)
-    mode = modes[-1]
-    top = torch._C._get_function_stack_at(torch._C._len_torch_function_stack() - 1) if (
-        torch._C._len_torch_function_stack()
-    ) else None  # fmt: skip
-    if top is not mode:  # inside another handler, or with recording off
-        return function(*args, **kwargs)
-    torch._C._pop_torch_function_stack()
-    try:
-        return run(mode, role, function, args, kwargs)
-    finally:
-        torch._C._push_on_torch_function_stack(mode)
-
-
-def extension_role(function: Callable[..., Any]) -> Role:
-    """Returns the role of a function decorated with `@operation`."""
-    name = str(getattr(function, "__name__", type(function).__name__))
-    role = Role(function, OPERATION, name, f"{getattr(function, '__module__', '')}.{name}", "extension")
-    if name.endswith("_") and not name.endswith("__"):
-        role.write_rule = "first"
-    return role
-
-
-def _wrap_function(name: str, run: Callable[..., Any], original: Callable[..., Any]) -> Callable[..., Any]:
-    role = Role(original, OPERATION, name, f"torch.{name}", "function")
-
-    @functools.wraps(original)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        return record_call(original, role, args, kwargs, run)
-
-    return wrapper
-
-
-def _wrap_scripted_call(original: Callable[..., Any]) -> Callable[..., Any]:
-    def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if not active.modes:
-            return original(self, *args, **kwargs)
-        name = str(getattr(self, "name", None) or getattr(self, "__name__", None) or type(self).__name__)
-        if name == "forward":
-            name = _scripted_class_name(self) or name
-        role = Role(self, OPERATION, name, f"torch.jit.{name}", "scripted")
-        return record_call(functools.partial(original, self), role, args, kwargs)
-
-    return __call__
-
-
-def _scripted_class_name(method: Any) -> str | None:
-    try:
-        return str(method.owner._type().name())
-    except (AttributeError, RuntimeError, TypeError):
-        return None
 
 
 # -- threads that the model starts ------------------------------------------------------------------------------
@@ -346,8 +216,3 @@ def _forget_in_child() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_in_child)
-
-with warnings.catch_warnings():
-    # Touched here, so that their deprecation does not warn in the middle of somebody's forward.
-    warnings.simplefilter("ignore")
-    _scripted = (torch._C.ScriptFunction, torch._C.ScriptMethod)

@@ -110,10 +110,19 @@ def written_arguments(
                 _add(found, (position,), args[position])
     elif rule == "running_statistics":
         _add_statistics(found, role, args, kwargs)
+    elif rule == "watched":
+        _add(found, (), args)
+        for key, value in kwargs.items():
+            _add(found, (key,), value)
     out = kwargs.get("out")
     if out is not None:
         _add(found, ("out",), out)
     return found
+
+
+def versions_of(writes: list[tuple[tuple[int | str, ...], torch.Tensor]]) -> list[int | None]:
+    """Returns how often each tensor was written; None for tensors of inference mode, which do not count."""
+    return [None if tensor.is_inference() else tensor._version for _, tensor in writes]
 
 
 def _add_statistics(found: list[Any], role: Role, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
