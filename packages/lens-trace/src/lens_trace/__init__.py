@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     )
     from lens_trace._keep import everything, nothing, only, outputs_of
     from lens_trace._operation import operation
+    from lens_trace._plain import run_plain
     from lens_trace._recording import Recording
     from lens_trace._records import (
         Argument,
@@ -57,7 +58,7 @@ if TYPE_CHECKING:
     from lens_trace._rng import RngState, replayed
     from lens_trace._snapshot import Snapshot
     from lens_trace._tensors import Tensors
-    from lens_trace._trace import module_addresses, run_plain, trace
+    from lens_trace._trace import module_addresses, trace
     from lens_trace._watched import Store, Watch
 
 _HOMES = {
@@ -73,11 +74,12 @@ _HOMES = {
         "OperationKind", "Parameter", "ParameterId", "ParameterRef", "Parent", "Path", "Read", "SequenceArgument",
         "SliceArgument", "Special", "TensorRef", "TensorSpec", "Trace", "Write", "WrittenValue",
     ),
+    "_plain": ("run_plain",),
     "_recording": ("Recording",),
     "_rng": ("RngState", "replayed"),
     "_snapshot": ("Snapshot",),
     "_tensors": ("Tensors",),
-    "_trace": ("module_addresses", "run_plain", "trace"),
+    "_trace": ("module_addresses", "trace"),
     "_watched": ("Store", "Watch"),
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

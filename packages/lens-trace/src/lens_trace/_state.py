@@ -10,13 +10,14 @@ modules stay made: there is no value to go back to.
 from __future__ import annotations
 
 from operator import is_
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch.nn.parameter import is_lazy
 
 from lens_trace._addresses import Addresses
 from lens_trace._snapshot import Snapshot
+from lens_trace._tensors import cloned, is_lazy_kind
 
 _MOST_ADDRESSES = 100_000
 
@@ -46,7 +47,7 @@ class ModelState:
         self._filled: list[tuple[dict[str, Any], dict[str, Any]]] = []
         self._empty: list[dict[str, Any]] = []
         self._compiled: list[tuple[torch.nn.Module, Any]] = []
-        self._changed: dict[int, list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]] = {}
+        self._changed: dict[int, list[_Before]] = {}
         self._inputs: dict[int, list[torch.Tensor]] = {}
         self._storages: dict[int, list[torch.Tensor]] | None = None
         self.snapshot: Snapshot | None = None
@@ -75,7 +76,22 @@ class ModelState:
         if self.snapshot is not None:
             self.snapshot.before_write(storage)
         held = self._by_storage().get(storage, [])
-        self._changed[storage] = [(t, t.data, t.data.clone()) for t in held if not t.is_meta and not is_lazy(t)]
+        self._changed[storage] = [_Before(t, t.data, t.data.clone()) for t in held if not t.is_meta and not is_lazy(t)]
+
+    def before_everything(self) -> None:
+        """Copies all that could be written: parameters so that nothing is copied unless they are."""
+        self.before_any_write()
+        for tensors in self._inputs.values():
+            for tensor in tensors:
+                self.before_write(tensor, _storage(tensor))
+        for storage, held in self._by_storage().items():
+            if storage not in self._changed:
+                self._changed[storage] = [_lazily(t) for t in held if not t.is_meta and not is_lazy(t)]
+
+    def is_written(self, tensor: torch.Tensor) -> bool:
+        """Tells whether a tensor lies in memory that will be put back, and does not hold what will be put there."""
+        held = self._changed.get(_storage(tensor), ())  # pyright: ignore[reportArgumentType] - None is no key
+        return any(before.is_touched() and not _is_equal(before.alias, before.copy) for before in held)
 
     def before_any_write(self) -> None:
         """Copies every buffer, where what is about to run may write any of them unseen."""
@@ -108,14 +124,18 @@ class ModelState:
         if not self._changed:
             return
         with torch.no_grad():
-            for changed in self._changed.values():
-                for tensor, alias, copy in changed:
-                    _put_back(alias, copy)
-                    if tensor.is_nested:
-                        continue
-                    if tensor.data_ptr() != alias.data_ptr() or tensor.shape != alias.shape:
-                        tensor.data = alias
+            for tensor, alias in self._put_values_back():
+                if not tensor.is_nested and (tensor.data_ptr() != alias.data_ptr() or tensor.shape != alias.shape):
+                    tensor.data = alias
+
+    def _put_values_back(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        # The lazy copies must be gone before anybody asks for an address: it is found by making them real.
+        changed = [before for held in self._changed.values() for before in held]
         self._changed.clear()
+        for before in changed:
+            if before.is_touched():
+                _put_back(before.alias, before.copy)
+        return [(before.tensor, before.alias) for before in changed]
 
     def _by_storage(self) -> dict[int, list[torch.Tensor]]:
         if self._storages is None:
@@ -203,6 +223,34 @@ def _is_on_path(visits: list[tuple[int, int, str]], visit: int, number: int) -> 
             return True
         visit = visits[visit][1]
     return False
+
+
+class _Before(NamedTuple):
+    """A tensor as it was."""
+
+    tensor: torch.Tensor
+    alias: torch.Tensor
+    """Its memory, which `.data = ...` does not take away."""
+    copy: torch.Tensor
+    address: int | None = None
+    """Where the memory was, if the copy is a lazy one: it moves when it is written."""
+
+    def is_touched(self) -> bool:
+        return self.address is None or torch._C._data_address(self.alias) != self.address
+
+
+def _lazily(tensor: torch.Tensor) -> _Before:
+    alias = tensor.data
+    copy = cloned(alias) if is_lazy_kind(alias) else alias.clone()
+    is_shared = is_lazy_kind(alias) and torch._C._is_cow_tensor(copy)
+    return _Before(tensor, alias, copy, torch._C._data_address(alias) if is_shared else None)
+
+
+def _is_equal(one: torch.Tensor, other: torch.Tensor) -> bool:
+    try:
+        return torch.equal(one, other)
+    except (RuntimeError, NotImplementedError):  # of a kind that cannot be compared
+        return False
 
 
 def _put_back(tensor: torch.Tensor, copy: torch.Tensor) -> None:

@@ -232,8 +232,8 @@ class Saver:
         if not self._detach or tensor.is_meta:
             return tensor.clone()
         plain = tensor.detach()
-        if _is_lazy_kind(plain) and storage is not None and storage not in self.outside:
-            return _cloned(plain)
+        if is_lazy_kind(plain) and storage is not None and storage not in self.outside:
+            return cloned(plain)
         return plain.clone()
 
     def _apart(self, result: torch.Tensor, given: torch.Tensor) -> torch.Tensor:
@@ -242,7 +242,7 @@ class Saver:
             return result.clone()
         if not self._detach or _shares_memory(result, given):
             return result
-        return _cloned(result) if _is_lazy_kind(result) else result.clone()  # the transform may hold it, too
+        return cloned(result) if is_lazy_kind(result) else result.clone()  # the transform may hold it, too
 
     def _of_dtype(self, tensor: torch.Tensor) -> torch.Tensor:
         dtype = self._dtype
@@ -291,12 +291,14 @@ class Saver:
         return self.written[key] if isinstance(key, tuple) else self.payloads[key]
 
 
-def _is_lazy_kind(tensor: torch.Tensor) -> bool:
+def is_lazy_kind(tensor: torch.Tensor) -> bool:
+    """Tells whether torch can clone a tensor lazily."""
     is_plain = type(tensor) is torch.Tensor and tensor.layout is _strided and not tensor.is_quantized
     return is_plain and tensor.is_cpu and _lazy_clone is not None
 
 
-def _cloned(tensor: torch.Tensor) -> torch.Tensor:
+def cloned(tensor: torch.Tensor) -> torch.Tensor:
+    """Returns a lazy clone, or a copy where the memory is not torch's alone."""
     try:
         return _lazy_clone(tensor)  # pyright: ignore[reportOptionalCall] - asked before
     except RuntimeError:  # mapped or shared memory, memory of numpy

@@ -29,7 +29,7 @@ from lens_trace._records import CallId, Opaque, Operation, SequenceArgument, Tra
 from lens_trace._rng import seeded
 from lens_trace._snapshot import Snapshot
 from lens_trace._state import ModelState
-from lens_trace._switches import attached, plain_switches, recording_switches
+from lens_trace._switches import attached, recording_switches
 from lens_trace._tensors import Saver
 from lens_trace._transform import Transform, aside
 from lens_trace._watched import Store, Watch, WatchedSaver
@@ -88,7 +88,7 @@ def trace(
         tensor([0., 2.])
     """
     model = check_model(model)
-    positional, named = _arguments(args, kwargs)
+    positional, named = as_arguments(args, kwargs)
     state = ModelState(model)
     check_parts(state)
     state.snapshot = snapshot
@@ -128,28 +128,6 @@ def trace(
     if isinstance(saver, WatchedSaver):
         saver.check()
     return recording
-
-
-def run_plain(
-    model: torch.nn.Module, args: Any = (), kwargs: Mapping[str, Any] | None = None, *, seed: int | None = None
-) -> Any:
-    """Runs a model without recording, under the same switches and with the same restoring as `trace`.
-
-    Returns:
-        What the model returns: the ground truth that validation compares with.
-    """
-    model = check_model(model)
-    positional, named = _arguments(args, kwargs)
-    state = ModelState(model)
-    inputs = [tensor for _, tensor in tensor_leaves((positional, named))]
-    state.add_inputs(inputs)
-    for tensor in (*state.buffers, *inputs):  # nothing tells of a write here, so what may be written is copied first
-        state.before_write(tensor, _storage_key(tensor))
-    try:
-        with seeded(seed), plain_switches():
-            return model(*positional, **named)
-    finally:
-        state.restore()
 
 
 def check_model(model: Any) -> torch.nn.Module:
@@ -284,7 +262,8 @@ def _id_of_row(row: tuple[Any, ...]) -> int:
     return row[0]
 
 
-def _arguments(args: Any, kwargs: Mapping[str, Any] | None) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def as_arguments(args: Any, kwargs: Mapping[str, Any] | None) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Returns positional and keyword arguments: a tuple is the positional ones, anything else the one argument."""
     is_plain_tuple = isinstance(args, tuple) and not hasattr(args, "_fields")
     return args if is_plain_tuple else (args,), dict(kwargs or {})  # pyright: ignore[reportReturnType]
 
@@ -342,10 +321,3 @@ def _check_keep(keep: Any, state: ModelState) -> None:
             raise SelectionError(f"The model has no module {missing[0]!r}. It has {', '.join(sorted(known)[:12])} ...")
     if isinstance(keep, OnlyIds) and any(i < 0 for i in keep.ids):
         raise SelectionError("only(ids) takes operation ids, which are not negative.")
-
-
-def _storage_key(tensor: torch.Tensor) -> int | None:
-    try:
-        return torch._C.TensorBase.untyped_storage(tensor)._cdata
-    except (RuntimeError, NotImplementedError):
-        return None

@@ -1,0 +1,105 @@
+"""Functions that PyTorch does not dispatch: TorchScript, extensions, swapping, nested traces of them."""
+
+from __future__ import annotations
+
+import weakref
+
+import pytest
+import torch
+from torch import nn
+
+import lens_trace
+from tests.lens_trace.models import Calls, edges, find, names, traced
+
+X = torch.arange(6.0) + 1
+
+
+def _adds_and_doubles(x: torch.Tensor) -> torch.Tensor:
+    x.add_(1)
+    return x * 2
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*")
+def test_what_a_scripted_function_writes_reaches_later_readers() -> None:
+    scripted = torch.jit.script(_adds_and_doubles)
+
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        return scripted(x) + x
+
+    x = X.clone()
+    recording = traced(forward, x)
+    assert [int(p.operation) for p in find(recording, "add").parents] == [1, 1]
+    assert recording.tensors[0].tolist() == X.tolist()
+    assert recording.tensors.written(1, 0).tolist() == (X + 1).tolist()
+    assert torch.equal(x, X)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*")
+def test_running_statistics_inside_a_scripted_module_are_put_back() -> None:
+    scripted = torch.jit.script(nn.Sequential(nn.BatchNorm1d(6)).train())
+    model = nn.Sequential(nn.Linear(6, 6), scripted)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    lens_trace.trace(model, torch.rand(4, 6))
+    assert [key for key, value in model.state_dict().items() if not torch.equal(value, before[key])] == []
+
+
+def test_what_an_extension_writes_is_found_though_its_name_says_nothing() -> None:
+    @lens_trace.operation
+    def scatter_into(x: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
+        table.add_(x)
+        return x * 2
+
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("table", torch.zeros(6))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return scatter_into(x, self.table) + self.table
+
+    model = Model()
+    recording = lens_trace.trace(model, X)
+    call = find(recording, "scatter_into")
+    assert [w.path for w in call.writes] == [(1,)]
+    assert [p.operation for p in find(recording, "add").parents] == [call.id, call.id]
+    assert model.table.tolist() == [0] * 6
+
+
+def test_an_extension_that_writes_nothing_has_no_writes() -> None:
+    @lens_trace.operation
+    def blend(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return x + y
+
+    assert find(traced(lambda x: blend(x, x * 2), X), "blend").writes == ()
+
+
+def test_tensors_can_be_swapped_inside_the_forward() -> None:
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        a, b = x * 1, x * 2
+        torch.utils.swap_tensors(a, b)
+        return a + b * 3
+
+    recording = traced(forward, X)
+    assert [int(p.operation) for p in find(recording, "add").parents] == [2, 3]
+    assert recording.tensors[recording.trace.outputs[0]].tolist() == (X * 5).tolist()
+
+
+def test_parameters_and_buffers_can_be_swapped_while_a_recording_is_not_read_yet() -> None:
+    model = nn.Sequential(nn.Linear(6, 6), nn.BatchNorm1d(6), nn.ReLU(inplace=True)).train()
+    recording = lens_trace.trace(model, torch.rand(4, 6))
+    assert [weakref.getweakrefs(t) for t in (*model.parameters(), *model.buffers()) if weakref.getweakrefs(t)] == []
+    torch.utils.swap_tensors(model[0].weight, nn.Parameter(torch.zeros(6, 6)))
+    assert "batch_norm" in names(recording)
+
+
+def test_both_of_two_nested_traces_see_a_round_trip_through_numpy() -> None:
+    inner: list[lens_trace.Recording] = []
+    part = Calls(lambda x: torch.from_numpy((x * 2).numpy()) + 1)
+
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        inner.append(lens_trace.trace(part, x))
+        return part(x)
+
+    outer = edges(traced(forward, X))
+    assert edges(inner[0]) == [("input", []), ("mul", [0]), ("from_numpy", [1]), ("add", [2]), ("output", [3])]
+    assert outer[1:4] == [("mul", [0]), ("from_numpy", [1]), ("add", [2])]
