@@ -344,18 +344,16 @@ class RecordingMode(TorchFunctionMode, CallNotes):
         except BaseException as error:
             note_failed_call(recorder, error, role, args, kwargs, self.module_calls)
             raise
+        held, named, writes, state = before
         if versions is not None:
-            pairs = zip(before[2], versions, versions_of(before[2]), strict=True)
-            before = (*before[:2], [write for write, old, new in pairs if new is None or old != new], before[3])
+            pairs = zip(writes, versions, versions_of(writes), strict=True)
+            writes = [write for write, old, now in pairs if now is None or old != now]
         frame = sys._getframe(2)
         if self.is_nested:
             with _quiet():
-                held, named, writes, state = before
                 self.note_call(role, func, shown_args, shown_kwargs, held, named, writes, result, elapsed, frame, state)
         else:
-            self.note_call(
-                role, func, shown_args, shown_kwargs, before[0], before[1], before[2], result, elapsed, frame, before[3]
-            )
+            self.note_call(role, func, shown_args, shown_kwargs, held, named, writes, result, elapsed, frame, state)
         return result
 
     def _before(self, recorder: Recorder, role: Role, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:

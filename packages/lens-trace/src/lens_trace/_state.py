@@ -20,6 +20,8 @@ from lens_trace._snapshot import Snapshot
 from lens_trace._tensors import cloned, is_lazy_kind
 
 _MOST_ADDRESSES = 100_000
+_C: Any = torch._C  # it has no stub for these two
+_address_of, _is_lazy_copy = _C._data_address, _C._is_cow_tensor
 
 
 class ModelState:
@@ -90,7 +92,8 @@ class ModelState:
 
     def is_written(self, tensor: torch.Tensor) -> bool:
         """Tells whether a tensor lies in memory that will be put back, and does not hold what will be put there."""
-        held = self._changed.get(_storage(tensor), ())  # pyright: ignore[reportArgumentType] - None is no key
+        storage = _storage(tensor)
+        held = self._changed.get(storage, []) if storage is not None else []
         return any(before.is_touched() and not _is_equal(before.alias, before.copy) for before in held)
 
     def before_any_write(self) -> None:
@@ -236,14 +239,14 @@ class _Before(NamedTuple):
     """Where the memory was, if the copy is a lazy one: it moves when it is written."""
 
     def is_touched(self) -> bool:
-        return self.address is None or torch._C._data_address(self.alias) != self.address
+        return self.address is None or _address_of(self.alias) != self.address
 
 
 def _lazily(tensor: torch.Tensor) -> _Before:
     alias = tensor.data
     copy = cloned(alias) if is_lazy_kind(alias) else alias.clone()
-    is_shared = is_lazy_kind(alias) and torch._C._is_cow_tensor(copy)
-    return _Before(tensor, alias, copy, torch._C._data_address(alias) if is_shared else None)
+    is_shared = is_lazy_kind(alias) and _is_lazy_copy(copy)
+    return _Before(tensor, alias, copy, _address_of(alias) if is_shared else None)
 
 
 def _is_equal(one: torch.Tensor, other: torch.Tensor) -> bool:

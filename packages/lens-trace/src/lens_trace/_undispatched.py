@@ -73,7 +73,8 @@ def _record(
     args: tuple[Any, ...], kwargs: dict[str, Any],
 ) -> Any:  # fmt: skip
     depth = torch._C._len_torch_function_stack()
-    if not modes or not depth or torch._C._get_function_stack_at(depth - 1) is not modes[-1]:
+    mode = modes[-1] if modes else None
+    if mode is None or not depth or torch._C._get_function_stack_at(depth - 1) is not mode:
         return function(*args, **kwargs)  # inside another handler, or with recording off
     torch._C._pop_torch_function_stack()
     try:
@@ -82,10 +83,10 @@ def _record(
             def inner(*args: Any, **kwargs: Any) -> Any:
                 return _record(modes[:-1], function, role, run, args, kwargs)
 
-            return run(modes[-1], role, inner, args, kwargs)
-        return run(modes[-1], role, function, args, kwargs)
+            return run(mode, role, inner, args, kwargs)
+        return run(mode, role, function, args, kwargs)
     finally:
-        torch._C._push_on_torch_function_stack(modes[-1])
+        torch._C._push_on_torch_function_stack(mode)
 
 
 def extension_role(function: Callable[..., Any]) -> Role:
