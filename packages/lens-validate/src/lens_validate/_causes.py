@@ -6,7 +6,7 @@ its parents failed.  A source has no replay, so when a cause rests on sources th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -14,13 +14,25 @@ from lens_trace import Operation, OperationId
 from lens_validate._report import OperationReport
 
 
-def find_causes(reports: Sequence[OperationReport], known: Mapping[OperationId, Operation]) -> tuple[OperationId, ...]:
-    """Returns the failed operations that no failed parent explains, in execution order."""
+def find_causes(
+    reports: Sequence[OperationReport], known: Mapping[OperationId, Operation], contradicted: Collection[OperationId]
+) -> tuple[OperationId, ...]:
+    """Returns the failed operations that no failed parent explains, in execution order.
+
+    Args:
+        reports: The findings.
+        known: The operations by id.
+        contradicted: Operations whose record, not value, is wrong: no parent explains that.
+    """
     failed = {report.operation for report in reports if report.verdict == "failed"}
+
+    def has_failed_parent(operation: OperationId) -> bool:
+        return any(parent.operation in failed for parent in known[operation].parents)
+
     return tuple(
         report.operation
         for report in reports
-        if report.operation in failed and not any(p.operation in failed for p in known[report.operation].parents)
+        if report.operation in failed and (report.operation in contradicted or not has_failed_parent(report.operation))
     )
 
 

@@ -38,7 +38,7 @@ def check_call(
     modules: dict[int, str],
     known: Mapping[OperationId, Operation],
 ) -> list[OperationReport]:
-    """Returns the findings on all operations of one call.
+    """Returns the findings on all operations of one call; a record that nothing can be made of is a failure.
 
     Args:
         operations: The operations that the call returned, in order.
@@ -48,7 +48,21 @@ def check_call(
         modules: Module address of each operation, for the report.
         known: All operations of the trace by id.
     """
+    try:
+        return _check_call(operations, values, recording, noise, modules, known)
+    except Exception as error:
+        reason = f"it cannot be checked as it is on record: {type(error).__name__}: {_one_line(error)}"
+        return [report_of(operation, "failed", reason, modules) for operation in operations]
 
+
+def _check_call(
+    operations: tuple[Operation, ...],
+    values: Values,
+    recording: Recording,
+    noise: Noise,
+    modules: dict[int, str],
+    known: Mapping[OperationId, Operation],
+) -> list[OperationReport]:
     def all_are(verdict: str, reason: str) -> list[OperationReport]:
         return [report_of(operation, verdict, reason, modules) for operation in operations]
 
@@ -84,7 +98,8 @@ def report_of(
 ) -> OperationReport:
     """Returns the finding on one operation."""
     name = operation.function.name if operation.function is not None else operation.kind
-    return OperationReport(operation.id, name, modules.get(operation.id, ""), verdict, reason, edges)  # pyright: ignore[reportArgumentType]
+    module = modules.get(operation.id, "")
+    return OperationReport(operation.id, name, module, operation.kind, verdict, reason, edges)  # pyright: ignore[reportArgumentType]
 
 
 def _is_meta(operations: tuple[Operation, ...]) -> bool:

@@ -6,7 +6,7 @@ the causes among the failures are told from what follows from them, and the repo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from lens_trace import Operation, OperationId, Recording, Trace
 from lens_validate._causes import explained, find_causes
@@ -19,12 +19,13 @@ def concluded(
     plain: PassReport,
     second: PassReport,
     findings: Sequence[str],
+    contradicted: Collection[OperationId],
     elapsed_s: float,
 ) -> ValidationReport:
     """Returns the report on a recording of which every operation has a finding."""
     known = by_id(recording.trace)
     ordered = [reports[operation.id] for operation in recording.trace.operations]
-    causes = find_causes(ordered, known)
+    causes = find_causes(ordered, known, contradicted)
     hinted = tuple(explained(ordered, causes, known))
     return ValidationReport(recording.trace.model_name, hinted, causes, plain, second, tuple(findings), elapsed_s)
 

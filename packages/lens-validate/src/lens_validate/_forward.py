@@ -19,18 +19,25 @@ from lens_trace import (
 from lens_validate._compare import find_difference
 from lens_validate._differences import shortened
 from lens_validate._report import PassReport
-from lens_validate._second import first_changed_record, functions_of
+from lens_validate._state import evidence_of_state, functions_of
 from lens_validate._values import MissingValue, SavedValues, WrongValue
 from lens_validate._witness import Witness
 
 
 def compare_forward(witness: Witness, *, has_failures: bool) -> PassReport:
-    """Compares the recorded outputs with a plain forward."""
+    """Compares the recorded outputs with a plain forward.
+
+    Args:
+        witness: The model and its recording.
+        has_failures: Whether operations are known to be wrong, so that a difference needs no other explanation.
+    """
     values = SavedValues(witness.recording)
     try:
         first = witness.forward()
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        return PassReport("unverified", f"a plain forward ran out of memory: {error}")
     except Exception as error:
-        return PassReport("unverified", f"a plain forward raised {type(error).__name__}: {error}")
+        return PassReport("failed", f"a plain forward raised {type(error).__name__}: {error}")
     recorded = witness.recording.trace.output_structure
     try:
         difference = _structure_difference(recorded, first, values, witness.recording, "the result")
@@ -53,17 +60,12 @@ def _stateful_or_wrong(witness: Witness, first: Any, difference: str) -> PassRep
     if not _are_same(_tensors(first), _tensors(second)):
         return PassReport("exempt", "stateful: two plain forwards with the same seed differ from each other", True)
     try:
-        other = witness.trace()
+        other = witness.second()
     except Exception as error:
         return PassReport("exempt", f"stateful: a second trace raised {type(error).__name__}: {error}", True)
-    if functions_of(other) != functions_of(witness.recording):
-        return PassReport("exempt", "stateful: its first forward ran other functions than those that follow", True)
-    changed = first_changed_record(witness.recording, other)
-    if changed is not None and changed[0].kind != "output":
-        return PassReport(
-            "exempt", f"stateful: since its first forward operation {changed[0].id} has changed ({changed[1]})", True
-        )
-    return PassReport("failed", difference)
+    has_other_functions = functions_of(other) != functions_of(witness.recording)
+    evidence = evidence_of_state(witness, other, has_other_functions=has_other_functions)
+    return PassReport("failed", difference) if evidence is None else PassReport("exempt", f"stateful: {evidence}", True)
 
 
 def _structure_difference(

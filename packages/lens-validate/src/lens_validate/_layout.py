@@ -58,10 +58,14 @@ def dtype_named(name: str) -> torch.dtype:
     return dtype
 
 
+def dtype_name(tensor: Tensor) -> str:
+    """Returns the name of a tensor's dtype, as records write it."""
+    return str(tensor.dtype).removeprefix("torch.")
+
+
 def geometry_of(tensor: Tensor) -> Geometry:
     """Returns how a strided tensor lies in its storage."""
-    dtype = str(tensor.dtype).removeprefix("torch.")
-    return Geometry(tuple(tensor.shape), tuple(tensor.stride()), int(tensor.storage_offset()), dtype)
+    return Geometry(tuple(tensor.shape), tuple(tensor.stride()), int(tensor.storage_offset()), dtype_name(tensor))
 
 
 def home_of(value: Tensor, seen_as: Geometry) -> Geometry:

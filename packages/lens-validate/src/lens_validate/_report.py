@@ -20,7 +20,7 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-from lens_trace import OperationId, Path
+from lens_trace import OperationId, OperationKind, Path
 from lens_validate._notebook import report_as_html
 
 Verdict: TypeAlias = Literal["passed", "failed", "exempt", "unverified"]
@@ -51,6 +51,8 @@ class OperationReport(Struct, frozen=True, gc=False):
     """Its function, or its kind where it has none."""
     module: str
     """Address of the innermost module it ran in; empty for the model itself."""
+    kind: OperationKind
+    """`call` for what a function returned; `input`, `buffer`, `constant` or `output` otherwise."""
     verdict: Verdict
     """The finding."""
     reason: str
@@ -68,9 +70,11 @@ class PassReport(Struct, frozen=True, gc=False):
     """Why, in words."""
     is_stateful: bool = False
     """True when the model itself answers differently from one forward to the next."""
+    was_tried: bool = True
+    """False when it was not asked for or cannot be asked; what was tried must not stay unverified."""
 
 
-NOT_RUN = PassReport("unverified", "not run: validate() was given no model")
+NOT_RUN = PassReport("unverified", "not run: validate() was given no model", was_tried=False)
 
 
 class ValidationReport(Struct, frozen=True):
@@ -94,15 +98,17 @@ class ValidationReport(Struct, frozen=True):
 
     @property
     def is_valid(self) -> bool:
-        """Nothing failed, nothing unverified, at least one operation passed; a comparison that ran did not fail."""
+        """Nothing failed, nothing unverified, at least one call passed; no comparison that was tried came to nothing.
+
+        Inputs, buffers, constants and outputs alone prove nothing: they are only held against what they refer to.
+        """
         counts = self.counts
         return (
-            counts["passed"] > 0
+            any(entry.kind == "call" and entry.verdict == "passed" for entry in self.operations)
             and counts["failed"] == 0
             and counts["unverified"] == 0
             and not self.findings
-            and self.plain_forward.verdict != "failed"
-            and self.second_trace.verdict != "failed"
+            and all(_holds(found) for found in (self.plain_forward, self.second_trace))
         )
 
     def __bool__(self) -> bool:
@@ -131,6 +137,7 @@ class ValidationReport(Struct, frozen=True):
             {
                 "operation": operation.operation,
                 "name": operation.name,
+                "kind": operation.kind,
                 "module": operation.module,
                 "verdict": operation.verdict,
                 "reason": operation.reason,
@@ -158,6 +165,10 @@ class ValidationReport(Struct, frozen=True):
             names: What to call the operations, by number; their numbers where there is no name.
         """
         return report_as_html(self, names)
+
+
+def _holds(found: PassReport) -> bool:
+    return found.verdict in ("passed", "exempt") or (found.verdict == "unverified" and not found.was_tried)
 
 
 _SHOWN = 10

@@ -98,7 +98,7 @@ def _report(
             if operation.id not in reports:
                 reads = readers.get(operation.id, ())
                 reports[operation.id] = check_source(
-                    operation, values, plan, reports, reads, given, modules, known, lambda reader: reader not in wrong
+                    operation, values, plan, reports, reads, given, {}, modules, known, lambda r: r not in wrong
                 )
     has_failures = any(report.verdict == "failed" for report in reports.values())
     plain = compare_forward(witness, has_failures=has_failures)
@@ -106,4 +106,4 @@ def _report(
         record_difference(known[o.id], o) for o in recording.trace.operations
     )
     second = PassReport("passed", "") if is_same else PassReport("exempt", "stateful: two traces differ", True)
-    return concluded(plan, reports, plain, second, findings, time.perf_counter() - started)
+    return concluded(plan, reports, plain, second, findings, wrong, time.perf_counter() - started)

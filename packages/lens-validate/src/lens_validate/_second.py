@@ -1,59 +1,81 @@
-"""Does the model itself agree with its recording?
+"""Does the model itself make the same records once more?
 
-Two witnesses are called when the model is at hand.  A *plain forward*, untraced, with the same seed, must return what
-the recording says the model returned, in the same structure.  A *second trace* that keeps no value must make the same
-records.
+A *second trace* of the model on the same inputs, with the same seed and under the same modes, must say what the
+recording says: of every operation, and of modules, module calls, parameters, buffers, reads and the result's structure.
 
-A model whose second forward differs from its first is no wrong trace.  It is told apart in this way: two plain forwards
-that differ from each other show it at once; a model that settles after its first forward (caches, counters that start
-at zero) shows it by another sequence of functions in the second trace.  Records that differ while the sequence of
-functions, the results and a third trace all agree are wrong records, and are named.
+A model that is another one at its second forward is no wrong trace.  It is told apart like this: a second and a third
+trace that differ from each other show it at once.  When these two agree with each other and not with the recording, the
+model must show its state (see `_state`), or the recording is wrong and what differs is named.
 """
 
 from __future__ import annotations
 
 import torch
+from msgspec import Struct
 
-from lens_trace import (
-    Operation,
-    OperationId,
-    Recording,
-)
-from lens_validate._differences import record_difference
+from lens_trace import OperationId, Recording
+from lens_validate._differences import record_difference, trace_differences
 from lens_validate._report import PassReport
+from lens_validate._state import evidence_of_state, functions_of
 from lens_validate._witness import Witness
 
 
-def compare_records(witness: Witness) -> tuple[PassReport, dict[OperationId, str]]:
+class Comparison(Struct, frozen=True):
+    """What a second trace says of a recording."""
+
+    report: PassReport
+    """The finding."""
+    wrong: dict[OperationId, str]
+    """Which operations differ, and how."""
+    findings: tuple[str, ...]
+    """What differs beside operations."""
+    other: Recording | None
+    """The second trace, which holds its sources' values, when it agrees with the recording."""
+
+
+def compare_records(witness: Witness, *, has_same_result: bool) -> Comparison:
     """Compares the records with those of a second trace.
 
-    Returns:
-        The finding, and what is wrong with which operation.
+    Args:
+        witness: The model and its recording.
+        has_same_result: Whether a plain forward returned what is on record.
     """
-    if any(operation.thread for operation in witness.recording.trace.operations):
-        return PassReport("unverified", "the model starts threads, so that the order of its operations varies"), {}
+    recording = witness.recording
     try:
-        other = witness.trace()
-        differences = _record_differences(witness.recording, other)
-        if not differences and len(other.trace.operations) == len(witness.recording.trace.operations):
-            return PassReport("passed", ""), {}
+        other = witness.second()
+        wrong, findings = _differences(recording, other)
+        if not wrong and not findings:
+            return Comparison(PassReport("passed", ""), {}, (), other)
+        if _has_threads(recording) and _has_threads(other):
+            why = "not run: the model starts threads, so that the order of its operations varies"
+            return _found("unverified", why, was_tried=False)
         third = witness.trace()
     except Exception as error:
-        return PassReport("unverified", f"a second trace raised {type(error).__name__}: {error}"), {}
-    if functions_of(third) != functions_of(other) or _record_differences(other, third):
-        return PassReport("exempt", "stateful: a second and a third trace differ from each other", True), {}
-    if functions_of(other) != functions_of(witness.recording):
-        return PassReport("exempt", "stateful, or incomplete: the second trace ran other functions", True), {}
-    if not differences:
-        return PassReport("passed", ""), {}
-    number = len(differences)
-    return PassReport(
-        "failed", f"{number} records differ from those of a second and a third trace, which agree"
-    ), differences
+        return _found("unverified", f"a second trace raised {type(error).__name__}: {error}")
+    if any(_differences(other, third)):
+        return _found("exempt", "stateful: a second and a third trace differ from each other", is_stateful=True)
+    has_other_functions = functions_of(other) != functions_of(recording)
+    if has_other_functions or not has_same_result:
+        evidence = evidence_of_state(witness, other, has_other_functions=has_other_functions)
+        if evidence is not None:
+            return _found("exempt", f"stateful: {evidence}", is_stateful=True)
+    if has_other_functions:
+        wrong = _first_of(wrong, recording, other)
+    report = PassReport("failed", f"{len(wrong) + len(findings)} records differ from two later traces, which agree")
+    return Comparison(report, wrong, tuple(findings), None)
 
 
-def _record_differences(recording: Recording, other: Recording) -> dict[OperationId, str]:
-    found: dict[OperationId, str] = {}
+def _found(verdict: str, reason: str, *, is_stateful: bool = False, was_tried: bool = True) -> Comparison:
+    report = PassReport(verdict, reason, is_stateful, was_tried)  # pyright: ignore[reportArgumentType]
+    return Comparison(report, {}, (), None)
+
+
+def _has_threads(recording: Recording) -> bool:
+    return any(operation.thread for operation in recording.trace.operations)
+
+
+def _differences(recording: Recording, other: Recording) -> tuple[dict[OperationId, str], list[str]]:
+    wrong: dict[OperationId, str] = {}
     for left, right in zip(recording.trace.operations, other.trace.operations, strict=False):
         reason = record_difference(left, right)
         if reason is None and left.call_id is not None and left.uses_rng:
@@ -61,18 +83,17 @@ def _record_differences(recording: Recording, other: Recording) -> dict[Operatio
             if ours is not None and theirs is not None and not torch.equal(ours.cpu, theirs.cpu):
                 reason = "the random state before it differs from that in a second trace"
         if reason is not None:
-            found[left.id] = reason
-    return found
+            wrong[left.id] = reason
+    return wrong, trace_differences(recording.trace, other.trace)
 
 
-def first_changed_record(recording: Recording, other: Recording) -> tuple[Operation, str] | None:
-    differences = _record_differences(recording, other)
-    if not differences:
-        return None
-    first = min(differences)
-    operation = next(operation for operation in recording.trace.operations if operation.id == first)
-    return operation, differences[first]
-
-
-def functions_of(recording: Recording) -> list[tuple[str, str | None]]:
-    return [(o.kind, None if o.function is None else o.function.qualified_name) for o in recording.trace.operations]
+def _first_of(wrong: dict[OperationId, str], recording: Recording, other: Recording) -> dict[OperationId, str]:
+    """Returns the first operation at which the functions part: those after it are only out of step."""
+    ours, theirs = functions_of(recording), functions_of(other)
+    place = next((i for i, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b), min(len(ours), len(theirs)))
+    earlier = {o: reason for o, reason in wrong.items() if o < place}
+    if place >= len(ours) or earlier:
+        return earlier
+    here = recording.trace.operations[place].id
+    expected = " ".join(str(part) for part in theirs[place] if part) if place < len(theirs) else "nothing more"
+    return {here: f"a second trace has {expected} in its place"}

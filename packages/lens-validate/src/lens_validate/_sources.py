@@ -61,6 +61,7 @@ def check_source(
     reports: Mapping[OperationId, OperationReport],
     readers: tuple[OperationId, ...],
     given: Mapping[OperationId, Tensor],
+    again: Mapping[OperationId, Tensor],
     modules: dict[int, str],
     known: Mapping[OperationId, Operation],
     sound: Callable[[OperationId], bool],
@@ -74,6 +75,7 @@ def check_source(
         reports: Findings on its readers.
         readers: Operations that it is a parent of.
         given: Inputs that the caller of `validate` supplied, by operation.
+        again: What buffers and constants were in a second trace, by operation.
         modules: Module address of each operation, for the report.
         known: All operations of the trace by id.
         sound: Whether the record of an operation does not contradict itself.
@@ -94,6 +96,11 @@ def check_source(
         if difference is not None:
             return report_of(operation, "failed", f"it is not the input that was given: {difference}", modules)
         return report_of(operation, "passed", "equal to the input that was given", modules)
+    if operation.id in again:
+        difference = find_difference(saved, again[operation.id])
+        if difference is not None:
+            return report_of(operation, "failed", f"a second trace reads another value: {difference}", modules)
+        return report_of(operation, "passed", "equal to what a second trace reads", modules)
     live = recording.buffers.get(operation.buffer) if operation.buffer is not None else None
     is_live = live is not None and live.shape == saved.shape and live.dtype == saved.dtype and is_same(live, saved)
     if is_live:

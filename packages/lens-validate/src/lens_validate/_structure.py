@@ -8,7 +8,6 @@ forgotten, and what was read out of a tensor is what the tensor held.
 
 from __future__ import annotations
 
-import math
 import types
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,18 +15,18 @@ from typing import Any
 import torch
 
 from lens_trace import (
-    Argument,
-    MappingArgument,
+    Geometry,
     Operation,
     OperationId,
     ParameterId,
     Parent,
     Recording,
-    SequenceArgument,
     TensorRef,
     Trace,
 )
 from lens_validate._arguments import array_paths, expected_parents, tensor_leaves
+from lens_validate._ends import end_contradictions
+from lens_validate._structure_model import model_contradictions, open_calls, stack_contradiction
 
 
 def contradictions(recording: Recording) -> tuple[dict[OperationId, str], list[str]]:
@@ -36,22 +35,23 @@ def contradictions(recording: Recording) -> tuple[dict[OperationId, str], list[s
     wrong: dict[OperationId, str] = {}
     known = {operation.id: operation for operation in trace.operations}
     findings = _ids(trace, wrong)
-    stacks = _open_calls(trace)
+    stacks = open_calls(trace)
     calls: dict[int, Operation] = {}
     for operation in trace.operations:
         for check in (
             _kind(operation),
+            _rng(operation, recording),
             _references(operation, known),
             _edges(operation),
             _parameters(operation, len(recording.parameters)),
             _same_call(operation, calls),
-            _stack(operation, trace, stacks),
+            stack_contradiction(operation, trace, stacks),
             _function(operation, recording),
         ):
             if check is not None:
                 wrong.setdefault(operation.id, check)
     findings += _missing_outputs(trace, wrong)
-    return wrong, findings + _ends(trace) + _reads(recording)
+    return wrong, findings + end_contradictions(recording) + model_contradictions(recording)
 
 
 def _ids(trace: Trace, wrong: dict[OperationId, str]) -> list[str]:
@@ -76,11 +76,33 @@ def _kind(operation: Operation) -> str | None:
             return "it is a call without a function"
     elif operation.function is not None or operation.call_id is not None:
         return f"it is of the kind {operation.kind} and has a function all the same"
+    if (operation.kind == "buffer") != (operation.buffer is not None):
+        return f"it is of the kind {operation.kind} and refers to buffer {operation.buffer}"
+    if not isinstance(getattr(torch, operation.output.dtype, None), torch.dtype):
+        return f"its dtype is on record as {operation.output.dtype}, which torch does not know"
     return None
+
+
+def _rng(operation: Operation, recording: Recording) -> str | None:
+    if not operation.uses_rng and operation.call_id is not None and operation.call_id in recording.rng_states:
+        return "it is on record as drawing no random numbers, and a random state is kept of it"
+    return None
+
+
+def _is_possible(geometry: Geometry | None) -> bool:
+    if geometry is None:
+        return True
+    return (
+        isinstance(getattr(torch, geometry.dtype, None), torch.dtype)
+        and len(geometry.shape) == len(geometry.stride)
+        and all(number >= 0 for number in (*geometry.shape, *geometry.stride, geometry.offset))
+    )
 
 
 def _references(operation: Operation, known: Mapping[OperationId, Operation]) -> str | None:
     for path, reference in tensor_leaves(operation):
+        if not all(map(_is_possible, (reference.geometry, *(overlay.geometry for overlay in reference.overlays)))):
+            return f"argument {path[0]} cannot have lain in memory as is on record"
         if isinstance(reference, TensorRef):
             found = known.get(reference.operation)
             if found is None or reference.operation >= operation.id:
@@ -140,6 +162,8 @@ def _same_call(operation: Operation, calls: dict[int, Operation]) -> str | None:
         return None
     first = calls.setdefault(operation.call_id, operation)
     if first is operation:
+        if operation.call_id != operation.id:
+            return f"it is the first of call {operation.call_id}; calls are numbered by their first operation"
         if operation.output_index not in (None, 0):
             return f"it is output {operation.output_index} of its call, and no output before it is in the trace"
         return None
@@ -165,48 +189,6 @@ def _missing_outputs(trace: Trace, wrong: dict[OperationId, str]) -> list[str]:
                     operation.id, f"it is output {operation.output_index} of its call, {index} is expected"
                 )
     return []
-
-
-# -- modules ----------------------------------------------------------------------------------------------------
-
-
-def _open_calls(trace: Trace) -> dict[OperationId, int] | None:
-    """Returns the innermost open module call at every operation, None where threads make the order uncertain."""
-    if any(operation.thread for operation in trace.operations) or not trace.module_calls:
-        return None
-    innermost: dict[OperationId, int] = {}
-    upcoming = iter(trace.module_calls)
-    following = next(upcoming, None)
-    stack: list[tuple[int, int]] = []
-    for place, operation in enumerate(trace.operations):
-        while True:
-            while stack and stack[-1][1] <= place:
-                stack.pop()
-            if following is None or following.first_operation > place:
-                break
-            stack.append((following.id, following.last_operation))
-            following = next(upcoming, None)
-        innermost[operation.id] = stack[-1][0] if stack else 0
-    return innermost
-
-
-def _stack(operation: Operation, trace: Trace, innermost: dict[OperationId, int] | None) -> str | None:
-    if operation.kind != "call":
-        return None
-    outer = 0
-    for call in operation.module_calls:
-        if not 0 < call < len(trace.module_calls):
-            return f"it is said to have run in module call {call}, which does not exist"
-        record = trace.module_calls[call]
-        if record.parent != outer:
-            return f"its module calls {list(operation.module_calls)} do not lie in each other"
-        outer = call
-    if innermost is not None and trace.is_complete and innermost[operation.id] != outer:
-        return f"it is said to have run in module call {outer}; open was {innermost[operation.id]}"
-    return None
-
-
-# -- functions --------------------------------------------------------------------------------------------------
 
 
 def _function(operation: Operation, recording: Recording) -> str | None:
@@ -236,65 +218,3 @@ def name_of_callable(function: Callable[..., Any]) -> str | None:
     if isinstance(function, (types.MethodDescriptorType, types.WrapperDescriptorType, types.BuiltinFunctionType)):
         return name
     return None
-
-
-# -- the ends of the trace --------------------------------------------------------------------------------------
-
-
-def _ends(trace: Trace) -> list[str]:
-    findings: list[str] = []
-    for kind, listed in (("input", trace.inputs), ("output", trace.outputs)):
-        found = tuple(operation.id for operation in trace.operations if operation.kind == kind)
-        if found != listed:
-            findings.append(f"the {kind}s are listed as {list(listed)}, the operations of that kind are {list(found)}")
-    if trace.is_complete:
-        leaves = tuple(_structure_leaves(trace.output_structure))
-        if leaves != trace.outputs:
-            findings.append(
-                f"the result's structure holds operations {list(leaves)}, the outputs are {list(trace.outputs)}"
-            )
-    else:
-        findings.append("the forward pass ended early, so it has no outputs")
-    return findings
-
-
-def _structure_leaves(structure: Argument) -> list[OperationId]:
-    if isinstance(structure, TensorRef):
-        return [structure.operation]
-    if isinstance(structure, SequenceArgument):
-        return [leaf for item in structure.items for leaf in _structure_leaves(item)]
-    if isinstance(structure, MappingArgument):
-        return [leaf for _, item in structure.items for leaf in _structure_leaves(item)]
-    return []
-
-
-_SCALAR_READS: dict[str, Callable[[Any], Any]] = {
-    "bool": bool,
-    "is_nonzero": bool,
-    "item": lambda value: value,
-    "float": float,
-    "int": int,
-    "index": int,
-}
-
-
-def _reads(recording: Recording) -> list[str]:
-    findings: list[str] = []
-    for read in recording.trace.reads:
-        convert = _SCALAR_READS.get(read.kind)
-        if convert is None or len(read.parents) != 1 or read.value is None or isinstance(read.value, str):
-            continue
-        parent = read.parents[0].operation
-        if parent not in recording.tensors:
-            continue
-        try:
-            tensor = recording.tensors[parent]
-            value = convert(tensor.item()) if tensor.numel() == 1 and tensor.device.type != "meta" else read.value
-        except (RuntimeError, ValueError, OverflowError, KeyError):
-            continue
-        is_same = value == read.value or (isinstance(value, float) and math.isnan(value) and value != read.value)
-        if not is_same:
-            findings.append(
-                f"{read.kind}() of operation {parent} is on record as {read.value!r}; its value gives {value!r}"
-            )
-    return findings

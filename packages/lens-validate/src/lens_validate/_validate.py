@@ -20,11 +20,12 @@ from lens_validate._check import check_call, report_of
 from lens_validate._conclusion import by_id, concluded, module_addresses, readers_of
 from lens_validate._errors import NotARecordingError
 from lens_validate._forward import compare_forward
+from lens_validate._malformed import malformed_report
 from lens_validate._overlays import forgotten_writes
 from lens_validate._perturb import Noise
 from lens_validate._progress import Progress, reporter
 from lens_validate._report import NOT_RUN, OperationReport, PassReport, ValidationReport
-from lens_validate._second import compare_records
+from lens_validate._second import Comparison, compare_records
 from lens_validate._sources import check_output, check_source
 from lens_validate._structure import contradictions
 from lens_validate._values import SavedValues
@@ -71,17 +72,23 @@ def validate(
             f"Expected the Recording that lens_trace.trace returns, got {type(recording).__name__}. For a model use "
             "lens_torch.validate_saved_activations(model, inputs)."
         )
+    malformed = malformed_report(recording, time.perf_counter() - started)
+    if malformed is not None:
+        return malformed
     with torch.inference_mode(False), torch.no_grad():
         wrong, findings = contradictions(recording)
         reports = _check_calls(recording, wrong, Noise(seed), progress)
+        given = {} if args is _NO_ARGUMENTS else given_inputs(recording, args, kwargs)
         witness = _witness(recording, model, args, kwargs)
-        plain, second, differing = _call(witness, reports)
+        plain, second = _call(witness, reports)
         if isinstance(witness, Witness) and any(report.verdict == "unverified" for report in reports.values()):
             reports = checked_again(reports, witness)
-        reports = _check_sources(
-            recording, reports, wrong, {} if args is _NO_ARGUMENTS else given_inputs(recording, args, kwargs)
-        )
-    return concluded(recording, {**reports, **differing}, plain, second, findings, time.perf_counter() - started)
+        live = {} if second.other is None else dict(second.other.tensors)
+        reports = _check_sources(recording, reports, wrong, given, live)
+    reports.update(_contradicted(recording, second, reports))
+    findings = (*findings, *second.findings)
+    contradicted = wrong.keys() | second.wrong.keys()
+    return concluded(recording, reports, plain, second.report, findings, contradicted, time.perf_counter() - started)
 
 
 def _check_calls(
@@ -113,6 +120,7 @@ def _check_sources(
     reports: dict[OperationId, OperationReport],
     wrong: dict[OperationId, str],
     given: Mapping[OperationId, Tensor],
+    live: Mapping[OperationId, Tensor],
 ) -> dict[OperationId, OperationReport]:
     """Returns the findings with those on inputs, buffers and constants added."""
     trace = recording.trace
@@ -123,7 +131,7 @@ def _check_sources(
         if operation.id not in reports:
             reads = readers.get(operation.id, ())
             complete[operation.id] = check_source(
-                operation, values, recording, reports, reads, given, modules, known, lambda reader: reader not in wrong
+                operation, values, recording, reports, reads, given, live, modules, known, lambda r: r not in wrong
             )
     return complete
 
@@ -148,28 +156,30 @@ def _witness(
     if args is _NO_ARGUMENTS:
         made = saved_inputs(recording)
         if made is None:
-            return PassReport("unverified", "not run: give validate() the args that the model was traced with")
+            why = "not run: give validate() the args that the model was traced with"
+            return PassReport("unverified", why, was_tried=False)
         args, kwargs = made[0], {**made[1], **(kwargs or {})}
     return Witness(recording, model, args, kwargs)
 
 
 def _call(
-    witness: Witness | PassReport, reports: dict[OperationId, OperationReport]
-) -> tuple[PassReport, PassReport, dict[OperationId, OperationReport]]:
-    """Returns what the witness says of the outputs and of the records, and which operations it contradicts."""
+    witness: Witness | PassReport, reports: Mapping[OperationId, OperationReport]
+) -> tuple[PassReport, Comparison]:
+    """Returns what the witness says of the outputs and of the records."""
     if isinstance(witness, PassReport):
-        return witness, witness, {}
-    trace = witness.recording.trace
+        return witness, Comparison(witness, {}, (), None)
     witness.take_mode()
     plain = compare_forward(witness, has_failures=any(report.verdict == "failed" for report in reports.values()))
-    second, differing = compare_records(witness)
-    known, modules = by_id(trace), module_addresses(trace)
-    return (
-        plain,
-        second,
-        {
-            operation: report_of(known[operation], "failed", reason, modules)
-            for operation, reason in differing.items()
-            if operation not in reports or reports[operation].verdict != "failed"
-        },
-    )
+    return plain, compare_records(witness, has_same_result=plain.verdict == "passed")
+
+
+def _contradicted(
+    recording: Recording, second: Comparison, reports: Mapping[OperationId, OperationReport]
+) -> dict[OperationId, OperationReport]:
+    """Returns a failure for each operation that only the second trace contradicts."""
+    known, modules = by_id(recording.trace), module_addresses(recording.trace)
+    return {
+        operation: report_of(known[operation], "failed", reason, modules)
+        for operation, reason in second.wrong.items()
+        if reports[operation].verdict != "failed"
+    }

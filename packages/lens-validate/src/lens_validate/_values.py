@@ -23,7 +23,7 @@ from lens_trace import (
     WrittenValue,
 )
 from lens_validate._arguments import Reference
-from lens_validate._layout import compose, dtype_named, geometry_of, home_of, owners
+from lens_validate._layout import compose, dtype_name, geometry_of, home_of, owners
 
 
 class MissingValue(Exception):
@@ -131,7 +131,7 @@ class SavedValues:
                 saved = saved.to(spec.device)
             except (RuntimeError, AssertionError):
                 raise MissingValue(f"it was computed on {spec.device}, which is not here") from None
-        if saved.dtype != dtype_named(spec.dtype) and self._kept_converted():
+        if dtype_name(saved) != spec.dtype and self._kept_converted():
             raise MissingValue(
                 f"kept as {saved.dtype} instead of the {spec.dtype} that was computed".replace("torch.", "")
             )
@@ -141,9 +141,9 @@ class SavedValues:
         # trace(dtype=...) converts every floating value to one dtype; anything less uniform is a wrong record.
         if self._is_converted is None:
             tensors = self._recording.tensors
-            pairs = [(o.output.dtype, tensors[o.id].dtype) for o in self._operations.values() if o.id in tensors]
-            floating = [(spec, kept) for spec, kept in pairs if kept.is_floating_point or kept.is_complex]
-            changed = sum(dtype_named(spec) != kept for spec, kept in floating)
+            pairs = [(o.output.dtype, tensors[o.id]) for o in self._operations.values() if o.id in tensors]
+            floating = [(spec, dtype_name(t)) for spec, t in pairs if t.is_floating_point() or t.is_complex()]
+            changed = sum(spec != kept for spec, kept in floating)
             self._is_converted = len({kept for _, kept in floating}) == 1 and changed > max(1, len(floating) // 2)
         return self._is_converted
 

@@ -14,22 +14,20 @@ import torch
 from torch import Tensor
 
 from lens_trace import (
+    Context,
     OperationId,
     Recording,
-    nothing,
+    only,
     replayed,
     run_plain,
     trace,
 )
 from lens_validate._arguments import part_at
+from lens_validate._context import applied
 
 
 class Witness:
-    """The model and the inputs that it was recorded on.
-
-    Attributes:
-        modes: Grad mode and inference mode to run it in; those of now when None.
-    """
+    """The model and the inputs that it was recorded on."""
 
     def __init__(
         self, recording: Recording, model: torch.nn.Module, args: Any, kwargs: Mapping[str, Any] | None
@@ -38,7 +36,8 @@ class Witness:
         self.model = model
         self.args = args
         self.kwargs = kwargs
-        self.modes: tuple[bool, bool] | None = None
+        self._context: Context | None = None
+        self._second: Recording | None = None
 
     def forward(self) -> Any:
         """Returns what a plain forward returns."""
@@ -46,34 +45,49 @@ class Witness:
             return run_plain(self.model, self.args, self.kwargs, seed=self.recording.trace.seed)
 
     def trace(self, sink: Callable[..., None] | None = None) -> Recording:
-        """Returns a second trace without values."""
+        """Returns another trace, which keeps the values of what the recording has as constants and buffers."""
+        sources = only([o.id for o in self.recording.trace.operations if o.kind in ("constant", "buffer")])
         with self._as_recorded(), self._in_mode():
             seed = self.recording.trace.seed
-            return trace(self.model, self.args, self.kwargs, keep=nothing, seed=seed, sink=sink)
+            return trace(self.model, self.args, self.kwargs, keep=sources, seed=seed, sink=sink)
+
+    def second(self) -> Recording:
+        """Returns the first trace made here."""
+        if self._second is None:
+            self._second = self.trace()
+        return self._second
 
     def take_mode(self) -> None:
         """Finds the modes that the forward was called in: those under which a second trace makes the same records.
 
         They are not on record, but each operation tells its own, and most ran in the caller's.
         """
-        seen = [(o.context.grad, o.context.inference) for o in self.recording.trace.operations if o.context is not None]
-        self.modes = seen[0] if seen else (False, False)
-        for self.modes in dict.fromkeys(seen) if len(set(seen)) > 1 else ():
+        ours = [operation.context for operation in self.recording.trace.operations]
+        seen = list(dict.fromkeys(context for context in ours if context is not None))
+        self._context = seen[0] if seen else None
+        fewest = len(ours) + 1
+        for context in seen if len(seen) > 1 else ():
+            before, self._context = self._context, context
             try:
                 other = self.trace()
-            except Exception:  # then every mode will say so where it is asked for
-                return
-            ours = [o.context for o in self.recording.trace.operations]
-            if ours == [o.context for o in other.trace.operations]:
+            except Exception:
+                self._context = before
+                continue
+            theirs = [operation.context for operation in other.trace.operations]
+            differing = sum(a != b for a, b in zip(ours, theirs, strict=False)) + abs(len(ours) - len(theirs))
+            if differing < fewest:
+                fewest, self._second = differing, other
+            else:
+                self._context = before
+            if not differing:
                 return
 
     @contextmanager
     def _in_mode(self) -> Generator[None]:
-        if self.modes is None:
+        if self._context is None:
             yield
             return
-        grad, inference = self.modes
-        with torch.inference_mode(inference), torch.set_grad_enabled(grad):
+        with applied(self._context):
             yield
 
     def _as_recorded(self) -> AbstractContextManager[Any]:
