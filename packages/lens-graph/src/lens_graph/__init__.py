@@ -28,6 +28,7 @@ from lens_graph._links import Link
 from lens_graph._load import load_history, read_history, read_index
 from lens_graph._modules import ModuleCallEntry, ModuleEntry, Modules
 from lens_graph._operation import OperationEntry
+from lens_graph._rows import frame_of
 from lens_graph._save import encode_records, write_structure
 from lens_graph._select import Selection, select_operations
 from lens_graph._selector import Request, Selector, read_selector
@@ -70,6 +71,7 @@ __all__ = [
     "encode_records",
     "find_divergence",
     "foresee",
+    "frame_of",
     "load_history",
     "open_folder",
     "read_history",

@@ -10,7 +10,7 @@ This is the only module that knows polars.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cached_property
 from io import BytesIO
@@ -164,6 +164,12 @@ def rows_where(facts: Interpretation, expression: pl.Expr) -> list[int]:
 def table_names() -> tuple[TableName, ...]:
     """The names of all tables."""
     return tuple(_COLUMNS)
+
+
+def frame_of_rows(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+    """Returns the frame that rows of plain values make."""
+    names = list(rows[0]) if rows else []
+    return pl.DataFrame([pl.Series(name, [row[name] for row in rows]) for name in names])
 
 
 def _series(column: Column, values: Iterable[Any]) -> pl.Series:

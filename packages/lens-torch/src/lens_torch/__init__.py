@@ -6,7 +6,7 @@ from lens_torch._check import validate_saved_activations
 from lens_torch._errors import LensTorchError, TraceDivergedError
 from lens_torch._flops import FlopCount, count_flops
 from lens_torch._plan import Plan, plan
-from lens_torch._proof import Proof, prove_activations
+from lens_torch._proof import Proof, prove_activations, validation_table
 from lens_torch._show import show_model_graph
 from lens_torch._structure import get_model_structure
 from lens_viz import check_ending, draw, write
@@ -28,5 +28,6 @@ __all__ = [
     "prove_activations",
     "show_model_graph",
     "validate_saved_activations",
+    "validation_table",
     "write",
 ]

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from msgspec import Struct
 
-from lens_graph import ModelHistory
+from lens_graph import ModelHistory, frame_of
 from lens_torch._history import history_of
 from lens_torch._progress import progress_bar
 from lens_trace import everything, trace
 from lens_validate import ValidationReport, validate
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 class Proof(Struct, frozen=True):
@@ -46,6 +49,24 @@ class Proof(Struct, frozen=True):
     def labels(self) -> dict[int, str]:
         """The label of each operation of the report; a pruned one has none."""
         return {operation.operation_id: operation.layer_label_w_pass for operation in self.history.operations}
+
+    @property
+    def table(self) -> pl.DataFrame:
+        """A polars frame with one row for each operation: its number and label, the verdict, the reason, its edges."""
+        return validation_table(self.report, self.history)
+
+
+def validation_table(report: ValidationReport, history: ModelHistory | None = None) -> pl.DataFrame:
+    """Returns the findings of a validation as a polars frame, one row for each operation in execution order.
+
+    Args:
+        report: What `lens_validate.validate` returned.
+        history: The history of the same pass; with it there is a column of labels (empty for pruned operations).
+    """
+    entries = () if history is None else history.operations
+    labels = {entry.operation_id: entry.layer_label_w_pass for entry in entries}
+    rows = report.rows()
+    return frame_of([{**row, "layer_label": labels.get(int(row["operation"]))} for row in rows] if labels else rows)
 
 
 def prove_activations(

@@ -57,6 +57,11 @@ def array_paths(operation: Operation) -> set[Path]:
     }
 
 
+def leaves(operation: Operation) -> list[Argument]:
+    """Returns all leaves of the arguments, in argument order."""
+    return [leaf for _, leaf in _leaves(operation)]
+
+
 def constants(operation: Operation) -> list[float]:
     """Returns the numbers among the arguments."""
     found: list[float] = []

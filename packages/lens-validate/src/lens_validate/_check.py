@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from msgspec.structs import replace
 from torch import Tensor
 
 from lens_trace import Operation, OperationId, ParameterRef, Recording
@@ -21,7 +22,7 @@ from lens_validate._call import Call
 from lens_validate._compare import find_difference
 from lens_validate._edges import find_edges
 from lens_validate._errors import CannotRebuildError
-from lens_validate._outcome import is_uninitialised, shown, tolerance_for
+from lens_validate._outcome import is_uninitialised, not_yet_made, shown, tolerance_for
 from lens_validate._perturb import Noise
 from lens_validate._replay import Outcome, WrongResult, prepare, run
 from lens_validate._report import EdgeReport, OperationReport
@@ -69,6 +70,10 @@ def _check_call(
     try:
         if operations[0].function is not None and operations[0].function.qualified_name in _READ_THE_GRAPH:
             return all_are("unverified", "it reads autograd's graph, of which saved values have none")
+        if not_yet_made(operations[0], recording):
+            return all_are(
+                "exempt", "uninitialised memory has no value to compare: the parameter was made in this pass"
+            )
         call = prepare(operations, values, recording, known)
         if any(tensor.device.type == "meta" for tensor in call.tensors.values()) or _is_meta(operations):
             return all_are("unverified", "it ran on the meta device, where tensors have no values")
@@ -181,16 +186,14 @@ def _writes(call: Call, outcome: Outcome, values: Values) -> tuple[str, str] | N
 def _concluded(
     operation: Operation, verdict: str, reason: str, edges: tuple[EdgeReport, ...], modules: dict[int, str]
 ) -> OperationReport:
+    is_replayed = verdict == "passed"
     failed = next((edge for edge in edges if edge.verdict == "failed"), None)
-    if failed is not None:
-        return report_of(
-            operation, "failed", f"parent {failed.parent} does not matter: {failed.reason}", modules, edges
-        )
     unproven = next((edge for edge in edges if edge.verdict == "unverified"), None)
-    if verdict == "passed" and unproven is not None:
-        return report_of(operation, "unverified", f"parent {unproven.parent}: {unproven.reason}", modules, edges)
-    if verdict == "passed" and edges and all(edge.verdict == "exempt" for edge in edges):
-        has_parameters = any(isinstance(leaf, ParameterRef) for leaf in operation.args)
-        if not has_parameters:
-            return report_of(operation, "exempt", edges[0].reason, modules, edges)
-    return report_of(operation, verdict, reason, modules, edges)
+    has_parameters = any(isinstance(leaf, ParameterRef) for leaf in operation.args)
+    if failed is not None:
+        verdict, reason = "failed", f"parent {failed.parent} does not matter: {failed.reason}"
+    elif verdict == "passed" and unproven is not None:
+        verdict, reason = "unverified", f"parent {unproven.parent}: {unproven.reason}"
+    elif verdict == "passed" and edges and not has_parameters and all(edge.verdict == "exempt" for edge in edges):
+        verdict, reason = "exempt", edges[0].reason
+    return replace(report_of(operation, verdict, reason, modules, edges), is_replayed=is_replayed)

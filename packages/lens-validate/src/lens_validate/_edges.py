@@ -78,8 +78,6 @@ def _show_that_it_matters(
         is_part=mask is not None,
     )
     reason = find_exemption(case)
-    if reason is None and is_wrapped(call.tensors[path]):
-        reason = "inside a transform its values cannot be looked at"
     if reason is not None:
         return "exempt", reason
     others = [tensor for other, tensor in call.tensors.items() if other != path]
@@ -87,10 +85,12 @@ def _show_that_it_matters(
         return "passed", "values of another scale change the result"
     if value.is_floating_point() and trial.any_changes(_special_points(call, value)):
         return "passed", "values that are not finite change the result"
+    if trial.raised:
+        return "passed", "the function refuses other values"
     if trial.unchanged == 0:
-        if trial.raised:
-            return "passed", "the function refuses other values"
         return "unverified", "no other values of its kind could be made"
+    if is_wrapped(call.tensors[path]):
+        return "unverified", "inside a transform its values cannot be looked at, and no other values change the result"
     return "failed", (
         f"{trial.unchanged} replacements of argument {shown(path)} leave the result as it is, and nothing proves that "
         "it cannot matter"
@@ -133,11 +133,16 @@ class _Trial:
     def _changes(self, draw: Draw) -> bool:
         try:
             replacement = draw()
-            if replacement is self._call.tensors[self._path] or self._is_no_other(replacement):
-                return False
+        except Exception:  # these values cannot be made of this kind of tensor
+            return False
+        if replacement is self._call.tensors[self._path] or self._is_no_other(replacement):
+            return False
+        try:
             differs = self._differs(replacement)
         except MissingValue:
             raise
+        except (MemoryError, NotImplementedError):  # says nothing of the values
+            return False
         except Exception:
             self.raised += 1
             return False

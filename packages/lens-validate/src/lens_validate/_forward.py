@@ -37,7 +37,9 @@ def compare_forward(witness: Witness, *, has_failures: bool) -> PassReport:
     except (MemoryError, torch.OutOfMemoryError) as error:
         return PassReport("unverified", f"a plain forward ran out of memory: {error}")
     except Exception as error:
-        return PassReport("failed", f"a plain forward raised {type(error).__name__}: {error}")
+        reason = f"a plain forward raised {type(error).__name__}: {error}"
+        evidence = evidence_of_state(witness, None, has_other_functions=False)
+        return PassReport("failed", reason) if evidence is None else _stateful(f"{evidence}, and {reason}")
     recorded = witness.recording.trace.output_structure
     try:
         difference = _structure_difference(recorded, first, values, witness.recording, "the result")
@@ -56,16 +58,20 @@ def _stateful_or_wrong(witness: Witness, first: Any, difference: str) -> PassRep
     try:
         second = witness.forward()
     except Exception as error:
-        return PassReport("exempt", f"stateful: the next forward raised {type(error).__name__}: {error}", True)
+        return _stateful(f"the next forward raised {type(error).__name__}: {error}")
     if not _are_same(_tensors(first), _tensors(second)):
-        return PassReport("exempt", "stateful: two plain forwards with the same seed differ from each other", True)
+        return _stateful("two plain forwards with the same seed differ from each other")
     try:
         other = witness.second()
     except Exception as error:
-        return PassReport("exempt", f"stateful: a second trace raised {type(error).__name__}: {error}", True)
+        return _stateful(f"a second trace raised {type(error).__name__}: {error}")
     has_other_functions = functions_of(other) != functions_of(witness.recording)
     evidence = evidence_of_state(witness, other, has_other_functions=has_other_functions)
-    return PassReport("failed", difference) if evidence is None else PassReport("exempt", f"stateful: {evidence}", True)
+    return PassReport("failed", difference) if evidence is None else _stateful(evidence)
+
+
+def _stateful(evidence: str) -> PassReport:
+    return PassReport("exempt", f"stateful: {evidence}", is_stateful=True)
 
 
 def _structure_difference(

@@ -6,7 +6,7 @@ further, so this is asked before everything else, by writing the trace down and 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -34,7 +34,7 @@ def malformed_report(recording: Recording, elapsed_s: float) -> ValidationReport
 
 
 def _listed(operations: Any) -> tuple[Any, ...]:
-    return operations if isinstance(operations, tuple) else ()
+    return cast("tuple[Any, ...]", operations) if isinstance(operations, tuple) else ()
 
 
 def _wrong(record: object, kind: Any) -> str | None:

@@ -5,9 +5,11 @@ By the tolerance of its function at these values, and not at all where the resul
 
 from __future__ import annotations
 
+import math
+
 from torch import Tensor
 
-from lens_trace import Path
+from lens_trace import Operation, ParameterRef, Path, Recording
 from lens_validate._call import Call
 from lens_validate._replay import run
 from lens_validate._tolerance import Tolerance, tolerance_of
@@ -50,6 +52,21 @@ def is_uninitialised(call: Call, replayed: Tensor) -> bool:
         return False
     before = next(iter(call.tensors.values()), None)  # `resize_` to fewer elements keeps what was there
     return not (call.name.startswith("resize") and before is not None and replayed.numel() <= before.numel())
+
+
+_OF_DATA = frozenset({"data", "set_data", "data.__set__"})
+
+
+def not_yet_made(operation: Operation, recording: Recording) -> bool:
+    """Whether a call gives a lazy parameter its memory, or asks for it before: there was no value to start from."""
+    if operation.function is None or operation.function.name not in _OF_DATA or not operation.args:
+        return False
+    reference = operation.args[0]
+    if not isinstance(reference, ParameterRef) or reference.overlays:
+        return False
+    parameters = recording.trace.parameters
+    is_known = 0 <= reference.parameter < len(parameters)
+    return is_known and math.prod(operation.output.shape) <= 1 < parameters[reference.parameter].numel
 
 
 def shown(path: Path) -> str:

@@ -15,12 +15,13 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from lens_trace import Operation, OperationId, Path, Recording, RngState, replayed
+from lens_trace import Operation, OperationId, Path, Recording, RngState, TensorRef, replayed
 from lens_validate._arguments import part_at, rebuild, tensor_leaves, value_at
 from lens_validate._call import STATISTICS, Call
 from lens_validate._compare import is_same
 from lens_validate._context import applied
 from lens_validate._given import given_tensors
+from lens_validate._overlays import WRITE_NO_VALUES
 from lens_validate._recurrent import misfit
 from lens_validate._values import MissingValue, Values
 
@@ -91,6 +92,8 @@ def run(call: Call, changes: Mapping[Path, Tensor] | None = None) -> Outcome:
     is_watched = call.may_write and not changes
     undeclared = _undeclared(call, tensors, given, outputs, written) if is_watched else []
     untrue = _untrue_writes(call, tensors, given, outputs, written) if is_watched else None
+    if not changes and untrue is None:
+        untrue = _untrue_view(call, given, outputs)
     return Outcome([t.detach() for t in outputs], [t.detach() for t in written], undeclared, untrue)
 
 
@@ -204,6 +207,32 @@ def _untrue_writes(
             continue
         if tensor._version == 0 and is_same(tensor, known):
             return f"it is on record as writing argument {write.path[0]}, and did not"
+    return None
+
+
+_VIEWS = frozenset(
+    """
+    alias as_strided chunk detach diagonal expand expand_as getitem movedim moveaxis narrow permute select split
+    split_with_sizes squeeze swapaxes swapdims t T mT tensor_split transpose unbind unfold unsqueeze view view_as
+    view_as_real view_as_complex
+    """.split()  # noqa: SIM905 - one list of words
+)
+"""Functions that return a view of their first argument wherever they return one in a replay."""
+
+
+def _untrue_view(call: Call, given: dict[Path, Tensor], outputs: list[Tensor]) -> str | None:
+    """Returns that the first argument is another than on record, as the memory that the call returned tells."""
+    is_writer = call.first.is_inplace and call.first.function is not None
+    if not (is_writer or call.name in _VIEWS) or call.first.function.name in WRITE_NO_VALUES:  # pyright: ignore[reportOptionalMemberAccess]
+        return None
+    leaf = next((reference for path, reference in call.leaves if path == (0,)), None)
+    if not isinstance(leaf, TensorRef) or leaf.write is not None:
+        return None
+    source = call.known[leaf.operation].output.storage
+    for operation, output in zip(call.operations, outputs, strict=True):
+        own = operation.output.storage
+        if source is not None and own is not None and own != source and _storage(output) == _storage(given[(0,)]):
+            return f"it returned memory of argument 0, which is another's than that of operation {leaf.operation}"
     return None
 
 

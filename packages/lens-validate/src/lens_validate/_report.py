@@ -59,6 +59,8 @@ class OperationReport(Struct, frozen=True, gc=False):
     """Why, in words; empty when there is nothing to add to `passed`."""
     edges: tuple[EdgeReport, ...] = ()
     """One entry for each parent and argument."""
+    is_replayed: bool = False
+    """Whether it is a call whose saved value was held against a replay and agreed."""
 
 
 class PassReport(Struct, frozen=True, gc=False):
@@ -98,13 +100,15 @@ class ValidationReport(Struct, frozen=True):
 
     @property
     def is_valid(self) -> bool:
-        """Nothing failed, nothing unverified, at least one call passed; no comparison that was tried came to nothing.
+        """Nothing failed, nothing unverified, something passed, no comparison that was tried came to nothing.
 
-        Inputs, buffers, constants and outputs alone prove nothing: they are only held against what they refer to.
+        At least one value must have been replayed: inputs, constants, outputs and uninitialised memory alone are only
+        held against what they refer to, or against nothing.
         """
         counts = self.counts
         return (
-            any(entry.kind == "call" and entry.verdict == "passed" for entry in self.operations)
+            counts["passed"] > 0
+            and any(entry.is_replayed for entry in self.operations)
             and counts["failed"] == 0
             and counts["unverified"] == 0
             and not self.findings

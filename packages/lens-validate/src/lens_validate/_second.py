@@ -51,7 +51,11 @@ def compare_records(witness: Witness, *, has_same_result: bool) -> Comparison:
             return _found("unverified", why, was_tried=False)
         third = witness.trace()
     except Exception as error:
-        return _found("unverified", f"a second trace raised {type(error).__name__}: {error}")
+        reason = f"a second trace raised {type(error).__name__}: {error}"
+        evidence = evidence_of_state(witness, None, has_other_functions=False)
+        if evidence is None:
+            return _found("unverified", reason)
+        return _found("exempt", f"stateful: {evidence}, and {reason}", is_stateful=True)
     if any(_differences(other, third)):
         return _found("exempt", "stateful: a second and a third trace differ from each other", is_stateful=True)
     has_other_functions = functions_of(other) != functions_of(recording)
@@ -88,12 +92,12 @@ def _differences(recording: Recording, other: Recording) -> tuple[dict[Operation
 
 
 def _first_of(wrong: dict[OperationId, str], recording: Recording, other: Recording) -> dict[OperationId, str]:
-    """Returns the first operation at which the functions part: those after it are only out of step."""
+    """Returns what differs up to the operation at which the functions part: those after it are only out of step."""
     ours, theirs = functions_of(recording), functions_of(other)
     place = next((i for i, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b), min(len(ours), len(theirs)))
     earlier = {o: reason for o, reason in wrong.items() if o < place}
-    if place >= len(ours) or earlier:
+    if place >= len(ours):
         return earlier
     here = recording.trace.operations[place].id
     expected = " ".join(str(part) for part in theirs[place] if part) if place < len(theirs) else "nothing more"
-    return {here: f"a second trace has {expected} in its place"}
+    return {**earlier, here: f"a second trace has {expected} in its place"}

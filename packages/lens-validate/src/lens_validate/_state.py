@@ -9,6 +9,7 @@ now and did not hold then, or a first forward that did all that the later ones d
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
@@ -24,15 +25,25 @@ _REGISTERED = frozenset({"_parameters", "_buffers", "_modules"})
 _DEEPEST = 4
 
 
-def evidence_of_state(witness: Witness, other: Recording, *, has_other_functions: bool) -> str | None:
+def evidence_of_state(witness: Witness, other: Recording | None, *, has_other_functions: bool) -> str | None:
     """Returns what shows that the model was another one when it was recorded, None when nothing does.
 
     Args:
         witness: The model and its recording.
-        other: A later trace.
+        other: A later trace, None when there can be none.
         has_other_functions: Whether the later trace ran other functions than are on record.
     """
-    recording = witness.recording
+    found = None if other is None else _evidence_in(witness.recording, other, has_other_functions=has_other_functions)
+    if found is not None:
+        return found
+    before = python_state(witness.model)
+    with contextlib.suppress(Exception):  # what it changed before it raised counts as well
+        witness.forward()
+    changed = _changed(before, python_state(witness.model))
+    return None if changed is None else f"its forward changes {changed}"
+
+
+def _evidence_in(recording: Recording, other: Recording, *, has_other_functions: bool) -> str | None:
     if has_other_functions and _is_part_of(functions_of(other), functions_of(recording)):
         number = len(recording.trace.operations) - len(other.trace.operations)
         return f"its first forward ran {number} operations more than those that follow"
@@ -40,13 +51,7 @@ def evidence_of_state(witness: Witness, other: Recording, *, has_other_functions
     if kept:
         kind, address = next(iter(kept))
         return f"it holds a {kind} {address or ''} now that the recorded pass did not read".replace("  ", " ")
-    before = python_state(witness.model)
-    try:
-        witness.forward()
-    except Exception as error:
-        return f"the next forward raised {type(error).__name__}: {error}"
-    changed = _changed(before, python_state(witness.model))
-    return None if changed is None else f"its forward changes {changed}"
+    return None
 
 
 def functions_of(recording: Recording) -> list[tuple[str, str | None]]:
