@@ -19,6 +19,7 @@ from lens_trace._backward_memory import exact_for_backward
 from lens_trace._errors import MixedDevicesError, NotAModuleError, SelectionError, ShardedModelError, StopTrace
 from lens_trace._freeze import Freezer, library_versions
 from lens_trace._freeze_model import freeze_buffers, freeze_modules, freeze_parameters, note_facts
+from lens_trace._given import given
 from lens_trace._intercept import RecordingMode
 from lens_trace._keep import Keep, OnlyIds, OutputsOf, everything
 from lens_trace._leaves import tensor_leaves
@@ -265,7 +266,7 @@ def _id_of_row(row: tuple[Any, ...]) -> int:
 def as_arguments(args: Any, kwargs: Mapping[str, Any] | None) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Returns positional and keyword arguments: a tuple is the positional ones, anything else the one argument."""
     is_plain_tuple = isinstance(args, tuple) and not hasattr(args, "_fields")
-    return args if is_plain_tuple else (args,), dict(kwargs or {})  # pyright: ignore[reportReturnType]
+    return given((args if is_plain_tuple else (args,), dict(kwargs or {})))
 
 
 def _note_inputs(recorder: Recorder, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
