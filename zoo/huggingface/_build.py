@@ -18,10 +18,14 @@ def build(class_name: str, model_type: str, attention: str | None = None) -> Cas
     """The model `class_name` with random weights and inputs that it takes."""
     torch.manual_seed(0)
     transformers.logging.set_verbosity_error()
-    config = shrunken(transformers.AutoConfig.for_model(model_type))
+    make = getattr(transformers, class_name)
+    config = transformers.AutoConfig.for_model(model_type)
+    if make.config_class is not None and not isinstance(config, make.config_class):
+        config = make.config_class()  # the class is a part of what the type stands for
+    config = shrunken(config)
     if attention is not None:
         config._attn_implementation = attention
-    model = getattr(transformers, class_name)(config).eval()
+    model = make(config).eval()
     return model, (), inputs_for(model)
 
 

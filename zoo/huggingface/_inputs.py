@@ -114,6 +114,8 @@ PROVIDERS: dict[str, Callable[[Wanted], Any]] = {
     "hidden_states": lambda w: packed(w) if w.takes("grid_thw") else None,
     "image_grid_thw": grid,
     "grid_thw": grid,
+    "merge_sizes": lambda w: torch.tensor([2] * BATCH),
+    "image_merge_sizes": lambda w: torch.tensor([2] * BATCH),
     "spatial_shapes": lambda w: torch.tensor([[GRID, GRID]] * BATCH),
     "pixel_attention_mask": lambda w: ones(GRID * GRID)(w) if w.takes("spatial_shapes") else None,
     "image_sizes": lambda w: torch.tensor([w.picture] * BATCH),

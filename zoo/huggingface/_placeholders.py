@@ -31,8 +31,8 @@ def placed(w: Wanted, given: dict[str, Any]) -> dict[str, Any]:
     rows = list(text)
     kinds = [torch.zeros_like(row) for row in rows]
     for maker, sources, names, kind in _MODALITIES:
-        token = next((v for v in (getattr(w.config, name, None) for name in names) if isinstance(v, int)), None)
-        owner = next((m for m in (w.model, getattr(w.model, "model", None)) if hasattr(m, maker)), None)
+        token = w.size("vision", names, None)
+        owner = next((m for m in w.model.modules() if hasattr(m, maker)), None)
         if token is None or owner is None or not any(name in given for name in sources):
             continue
         n = feature_count(getattr(owner, maker), given) // len(rows)

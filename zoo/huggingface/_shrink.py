@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from zoo.huggingface import _sizes
-from zoo.huggingface._exceptions import EXCEPTIONS
+from zoo.huggingface._exceptions import AS_IT_IS, EXCEPTIONS
 
 _LAYER_COUNTS = (
     "num_hidden_layers", "num_layers", "n_layer", "n_layers", "depth", "encoder_layers", "decoder_layers", "layers",
@@ -25,6 +25,8 @@ _ENDS = {"pad": 0, "bos": 1, "eos": 2}
 
 def shrunken(config: Any, tokens: dict[str, int] | None = None, wanted: Mapping[str, Any] | None = None) -> Any:
     """A config of the same class with small sizes, and with `wanted`, in which `part.field` reaches into a part."""
+    if config.model_type in AS_IT_IS:
+        return config
     tokens = {} if tokens is None else tokens
     wanted = EXCEPTIONS.get(config.model_type, {}) | dict(wanted or {})
     fields = {name: value for name, value in vars(config).items() if not name.startswith("_")}

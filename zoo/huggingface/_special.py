@@ -77,8 +77,7 @@ def _packed_alone(w: Wanted, given: Given) -> Given:
 
 
 def _prompt_picture(w: Wanted, given: Given) -> Given:
-    pixels = given["pixel_values"]
-    return {"prompt_pixel_values": torch.randn_like(pixels), "prompt_masks": torch.randn_like(pixels)}
+    return {name: _normal(2, 3, 64, 64) for name in ("pixel_values", "prompt_pixel_values", "prompt_masks")}
 
 
 def _words_for_classes(w: Wanted, given: Given) -> Given:
@@ -117,29 +116,49 @@ SPECIAL: dict[str, Special] = {
     "superpoint": _fixed(pixel_values=lambda: torch.rand(1, 3, 64, 64)),
     "depth_pro": _fixed(pixel_values=lambda: _normal(1, 3, 256, 256)),
     "seggpt": _prompt_picture,
+    "deepseek_ocr2": _without("pixel_values"),
     "omdet-turbo": _words_for_classes,
     "oneformer": lambda w, given: {"task_inputs": _whole(100, 2, w.config.task_seq_len)},
     "gemma4_vision": _packed_alone,
-    "pp_ocrv5_mobile_rec": _fixed(pixel_values=lambda: _normal(2, 3, 48, 160)),
-    "pp_ocrv5_server_rec": _fixed(pixel_values=lambda: _normal(2, 3, 48, 160)),
-    "pp_ocrv6_small_rec": _fixed(pixel_values=lambda: _normal(2, 3, 48, 160)),
-    "pp_ocrv6_tiny_rec": _fixed(pixel_values=lambda: _normal(2, 3, 48, 160)),
+    "pp_ocrv5_mobile_rec": _fixed(pixel_values=lambda: _normal(2, 3, 96, 160)),
+    "pp_ocrv5_server_rec": _fixed(pixel_values=lambda: _normal(2, 3, 96, 160)),
+    "pp_ocrv6_small_rec": _fixed(pixel_values=lambda: _normal(2, 3, 96, 160)),
+    "pp_ocrv6_tiny_rec": _fixed(pixel_values=lambda: _normal(2, 3, 96, 160)),
     "perceiver": lambda w, given: {"inputs": _normal(2, 16, w.config.d_model)},
     # Pictures and text.
     "colmodernvbert": _several_pictures,
-    "idefics": _several_pictures,
+    "idefics": lambda w, given: _several_pictures(w, given) | {"image_attention_mask": _ones(2, 12, 1)},
     "idefics2": _several_pictures,
     "idefics3": _several_pictures,
     "modernvbert": _several_pictures,
     "smolvlm": _several_pictures,
     "ultravbert": _several_pictures,
+    "chameleon": _without("image_sizes"),
+    "fuyu": _fixed(pixel_values=lambda: _normal(2, 16, 768)),
+    "gemma4": _without("pixel_values", "input_features", "input_features_mask"),
+    "gemma4_unified": _without("pixel_values", "input_features", "input_features_mask"),
+    "embedding_gemma2": _without("pixel_values", "input_features", "input_features_mask"),
+    "instructblipvideo": _fixed(pixel_values=lambda: _normal(2, 4, 3, 64, 64)),
+    "kimi_k25": _fixed(pixel_values=lambda: _normal(32, 3, 16, 16)),
+    "kimi_k25_vision": _fixed(pixel_values=lambda: _normal(32, 3, 16, 16)),
+    "llava": _without("image_sizes"),
+    "llava_next": _fixed(pixel_values=lambda: _normal(2, 3, 3, 64, 64)),
+    "llava_next_video": _fixed(pixel_values=lambda: _normal(2, 3, 3, 64, 64)),
+    "llava_onevision": _fixed(pixel_values=lambda: _normal(2, 3, 3, 64, 64)),
+    "paddleocr_vl": _fixed(pixel_values=lambda: _normal(1, 32, 3, 16, 16)),
+    "neomme": _fixed(pixel_values=lambda: _normal(32, 768)),
+    "t5gemma2": _without("pixel_values"),
     "kosmos-2": _places_for_picture,
     "lxmert": lambda w, given: {
         "visual_feats": _normal(2, 5, w.config.visual_feat_dim),
         "visual_pos": torch.rand(2, 5, w.config.visual_pos_dim),
     },
     "deepseek_vl_hybrid": _fixed(high_res_pixel_values=lambda: _normal(2, 3, 64, 64)),
-    "mllama": _fixed(aspect_ratio_ids=lambda: _ones(2, 1), aspect_ratio_mask=lambda: _ones(2, 1, 4)),
+    "mllama": _fixed(
+        pixel_values=lambda: _normal(2, 1, 4, 3, 64, 64),
+        aspect_ratio_ids=lambda: _ones(2, 1),
+        aspect_ratio_mask=lambda: _ones(2, 1, 4),
+    ),
     "pi0": lambda w, given: {"action_embeds": _normal(2, 4, 64)},
     "blip_2_qformer": lambda w, given: {
         "query_embeds": _normal(2, 8, w.config.hidden_size),
@@ -155,6 +174,14 @@ SPECIAL: dict[str, Special] = {
         "audio_mel": _normal(2, 32, w.config.input_feat_size),
         "audio_mel_mask": torch.zeros(2, 32, dtype=torch.bool),
     },
+    "csm": _without("input_values"),
+    "kyutai_speech_to_text": _fixed(input_ids=lambda: _whole(100, 2, 12, 33)),
+    "qwen2_audio": _without("input_features", "feature_attention_mask"),
+    "voxtral_realtime": _fixed(input_ids=lambda: _whole(100, 2, 8), attention_mask=lambda: _ones(2, 8)),
+    "xcodec2": _fixed(input_features=lambda: _normal(2, 6, 64)),
+    "neucodec": _fixed(input_features=lambda: _normal(2, 6, 64)),
+    "vibevoice": _without("input_values"),
+    "moss_transcribe_diarize": _without("input_features", "input_features_mask"),
     "seamless_m4t": lambda w, given: {"input_ids": None, "attention_mask": None},
     "seamless_m4t_v2": lambda w, given: {"input_ids": None, "attention_mask": None},
     "speecht5": _fixed(input_values=lambda: _normal(2, 12, 64), decoder_input_values=lambda: _normal(2, 8, 64)),
