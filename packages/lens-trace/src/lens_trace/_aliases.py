@@ -14,52 +14,18 @@ from __future__ import annotations
 import itertools
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeAlias, cast
+from typing import Any, cast
 
 import torch
 
 from lens_trace._records import Geometry
+from lens_trace._rows import Owner, Owning, Reference, Seen, Written, owner_like
 
 _SEARCH_LIMIT = 2000
 
 _storage_of = torch._C.TensorBase.untyped_storage
 _functorch: Any = torch._C._functorch  # pyright: ignore[reportAttributeAccessIssue] - it has no stub
 _free_weak = torch.UntypedStorage._free_weak_ref
-
-
-class Owner(NamedTuple):
-    """The operation (or parameter) whose value a tensor object holds."""
-
-    reference: Callable[[], torch.Tensor | None]
-    operation: int
-    """-1: a parameter as it was before the pass."""
-    write: int | None
-    storage: int | None
-    seen: int
-    """Length of the storage's log when the value was taken."""
-    parameter: int | None = None
-    buffer: int | None = None
-    is_stray: bool = False
-    """Known by its memory only: the object itself is a view that nobody recorded."""
-
-
-class Written(NamedTuple):
-    """One entry of a storage's log."""
-
-    operation: int
-    write: int | None
-    geometry: Geometry | None
-
-
-class Seen(NamedTuple):
-    """An argument whose memory was written through other views since its owner made it."""
-
-    owner: Owner
-    overlays: tuple[Written, ...]
-    geometry: Geometry | None
-
-
-Reference: TypeAlias = "Owner | Seen"
 
 
 def held(tensor: torch.Tensor) -> Callable[[], torch.Tensor | None]:
@@ -79,8 +45,8 @@ class Memory:
         buffers: Sequence[torch.Tensor] = (),
         outside: set[int] | None = None,
     ) -> None:
-        self.owners: dict[int, Owner] = {}
-        self.first_owner: dict[int, Owner] = {}
+        self.owners: dict[int, Owning] = {}
+        self.first_owner: dict[int, Owning] = {}
         self.logs: dict[int, list[Written]] = {}
         self.holds: dict[int, int] = {}
         self._rest: tuple[Sequence[torch.Tensor], Sequence[torch.Tensor], set[int]] | None = (
@@ -102,7 +68,7 @@ class Memory:
             self.holds[key] = cast(int, storage._weak_ref())
         return key
 
-    def find(self, tensor: torch.Tensor) -> Owner | None:
+    def find(self, tensor: torch.Tensor) -> Owning | None:
         """Returns the owner of a tensor object, or of the memory it looks at; None where nobody has seen it."""
         owner = self.owners.get(id(tensor))
         if owner is not None and owner.reference() is tensor:
@@ -114,7 +80,7 @@ class Memory:
         first = self.first_owner.get(key) if key is not None else None
         if first is None:
             return None
-        owner = Owner(weakref.ref(tensor), first.operation, first.write, key, first.seen, first.parameter,
+        owner = Owner(weakref.ref(tensor), first.operation, key, first.write, first.seen, first.parameter,
                       first.buffer, True)  # fmt: skip
         self.owners[id(tensor)] = owner
         return owner
@@ -135,10 +101,8 @@ class Memory:
             outside.add(key)
             owner = self.owners.get(id(parameter))
             if owner is None or owner.reference() is not parameter:
-                self.owners[id(parameter)] = owner = Owner(held(parameter), -1, None, key, 0, index)
-            first = self.first_owner.get(key)
-            if first is None or (first.operation < 0 and first.parameter is not None and first.parameter > index):
-                self.first_owner[key] = owner
+                self.owners[id(parameter)] = owner = Owner(held(parameter), -1, key, None, 0, index)
+            self.locate(parameter, owner)
         for buffer in buffers:
             key = self.storage_key(buffer)
             if key is not None:
@@ -147,17 +111,25 @@ class Memory:
     def swap(self, one: torch.Tensor, other: torch.Tensor) -> None:
         """Exchanges what two tensor objects hold."""
         a, b = self.owners[id(one)], self.owners[id(other)]
-        self.owners[id(one)] = b._replace(reference=a.reference)
-        self.owners[id(other)] = a._replace(reference=b.reference)
+        self.owners[id(one)], self.owners[id(other)] = owner_like(b, a.reference), owner_like(a, b.reference)
 
-    def own(self, tensor: torch.Tensor, owner: Owner) -> None:
+    def locate(self, parameter: torch.Tensor, owner: Owning) -> None:
+        """Notes where a parameter lies; it, and of several the first, owns that memory rather than any view of it."""
+        key = owner.storage = self.storage_key(parameter)
+        if key is None or owner.operation >= 0 or owner.parameter is None:
+            return
+        first = self.first_owner.get(key)
+        if first is None or first.operation >= 0 or first.parameter is None or first.parameter > owner.parameter:
+            self.first_owner[key] = owner
+
+    def own(self, tensor: torch.Tensor, owner: Owning) -> None:
         """Makes `owner` the owner of a tensor object, and of its memory if nobody has it yet."""
         self.owners[id(tensor)] = owner
         key = owner.storage
         if key is not None and key not in self.first_owner:
             self.first_owner[key] = owner
 
-    def reference(self, tensor: torch.Tensor, owner: Owner) -> Reference:
+    def reference(self, tensor: torch.Tensor, owner: Owning) -> Reference:
         """Returns the owner, together with the overlays that reached the tensor since."""
         log = self.logs.get(owner.storage) if owner.storage is not None else None
         if log is None or len(log) <= owner.seen:

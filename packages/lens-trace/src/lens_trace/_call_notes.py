@@ -6,19 +6,20 @@ path in `lens_trace._intercept` is this same account for a function that returns
 
 from __future__ import annotations
 
-import sys
 import weakref
+from copy import copy
 from typing import Any
 
 import torch
 
-from lens_trace._aliases import Owner, is_functorch_wrapped
+from lens_trace._aliases import is_functorch_wrapped
 from lens_trace._errors import StopTrace
 from lens_trace._notes import note_failed_call
-from lens_trace._recorder import Call, ReadRow, Recorder, Row
+from lens_trace._recorder import Recorder
 from lens_trace._rng import RngState
 from lens_trace._role import Role
-from lens_trace._sites import Place, user_place
+from lens_trace._rows import ModuleRow, Place, ReadRow, TrackedRow, no_tensor
+from lens_trace._sites import calling_frame
 from lens_trace._specs import grad_type_of, spec_of
 
 _Tensor = torch.Tensor
@@ -26,15 +27,14 @@ _storage_of = torch._C.TensorBase.untyped_storage
 _scalars = (bool, int, float, complex, list)
 _nothing: dict[str, Any] = {}
 _quiet = torch._C.DisableTorchFunction
+_any_dtype, _any_device = torch.float32, torch.device("cpu")
 
 
 class CallNotes:
     """Writes the calls of one thread into its recorder."""
 
     recorder: Recorder
-    thread: int
-    module_calls: tuple[int, ...]
-    _through: tuple[str, ...]
+    module: ModuleRow
 
     def _origin(self, frame: Any) -> tuple[tuple[Any, ...], Place | None]:
         raise NotImplementedError
@@ -59,71 +59,70 @@ class CallNotes:
         if leaves is not None:
             beside, is_inplace = _beside(role, args, leaves, writes)
         through, user = self._origin(frame)
-        call = Call(
-            first, role, held, named, self.module_calls, through,
-            current_modes(),
-            elapsed, (frame.f_code, frame.f_lasti), user, self.thread, is_inplace,
-            tuple([(path, spec) for path, _, spec in beside]),
+        row = TrackedRow(
+            no_tensor, first, None, role, held, named, self.module, through, current_modes(), elapsed, frame.f_code,
+            frame.f_lasti, user, (), _any_dtype, _any_device, False, None, is_inplace=is_inplace,
+            writes=tuple([(path, spec) for path, _, spec in beside]),
         )  # fmt: skip
         if leaves is None:
-            self._own(first, call, None, (), result, recorder)
+            self._own(row, result, recorder)
             if recorder.sink is not None:
-                recorder.sink_call(call, args, kwargs, [((), result)])
+                recorder.sink_call(args, kwargs, [((), result)])
             if recorder.is_done:
                 raise StopTrace
             return
         written = {id(tensor) for _, tensor in writes}
-        single = len(leaves) == 1 and leaves[0][0] == ()
+        is_single = len(leaves) == 1 and leaves[0][0] == ()
         for index, (path, tensor) in enumerate(leaves):
-            operation = recorder.next_operation() if index else first
-            self._own(operation, call, None if single else index, path, tensor, recorder, id(tensor) in written)
+            one = row
+            if not is_single:
+                one = copy(row)
+                one.index, one.path, one.call = index, path, first
+                if index:
+                    one.operation = recorder.next_operation()
+            self._own(one, tensor, recorder, id(tensor) in written)
         for index, (_, tensor, _spec) in enumerate(beside):
             recorder.log_write(tensor, first, index)
             if recorder.keeps_all or (recorder.keeps_ids is not None and first in recorder.keeps_ids):
                 key = recorder.memory.storage_key(tensor)
                 recorder.saver.save_state((first, index), tensor, key, recorder.memory.log_length(key))
         if recorder.sink is not None:
-            recorder.sink_call(call, args, kwargs, leaves)
+            recorder.sink_call(args, kwargs, leaves)
         if recorder.is_done:
             raise StopTrace
 
-    def _own(self, operation: int, call: Call, index: int | None, path: tuple[int | str, ...], tensor: torch.Tensor,
-             recorder: Recorder, is_written: bool = False) -> None:  # fmt: skip
+    def _own(self, row: TrackedRow, tensor: torch.Tensor, recorder: Recorder, is_written: bool = False) -> None:
         """Notes one returned tensor."""
         memory = recorder.memory
-        requires_grad = tensor.requires_grad
         try:
             storage = _storage_of(tensor)
             key = storage._cdata
             if key not in memory.holds:
                 memory.holds[key] = storage._weak_ref()  # pyright: ignore[reportArgumentType] - a pointer, as an int
-            spec = (
-                (tensor.shape, tensor.dtype, tensor.device, tensor.layout, key, requires_grad, None, False)
-                if type(tensor) is _Tensor
-                else spec_of(tensor, key)
-            )
+            is_dead = False
         except (RuntimeError, NotImplementedError):
             key = memory.storage_key(tensor)
-            spec = (*spec_of(tensor, key)[:7], is_functorch_wrapped(tensor))
-        row = Row(operation, "call", call, index, path, spec,
-                  grad_type_of(tensor) if requires_grad else None, None, None, None)  # fmt: skip
+            is_dead = is_functorch_wrapped(tensor)
+        row.shape, row.dtype, row.device, row.layout, row.storage, row.requires_grad, row.nbytes, _ = spec_of(
+            tensor, key
+        )
+        row.is_dead = is_dead
+        if row.requires_grad:
+            row.grad_type = grad_type_of(tensor)
         recorder.rows.append(row)
         if is_written:
-            recorder.log_write(tensor, operation, None)
+            recorder.log_write(tensor, row.operation, None)
         else:
-            log = memory.logs.get(key) if memory.logs else None  # pyright: ignore[reportArgumentType]
+            row.seen = memory.log_length(key)
             previous = memory.owners.get(id(tensor))
-            seen = 0 if log is None else len(log)
             if previous is not None and previous.reference() is tensor:  # handed on: still the same parameter or buffer
-                owner = Owner(previous.reference, operation, None, key, seen, previous.parameter, previous.buffer)
+                row.reference, row.parameter, row.buffer = previous.reference, previous.parameter, previous.buffer
             else:
-                owner = Owner(weakref.ref(tensor), operation, None, key, seen)
-            memory.owners[id(tensor)] = owner
-            if key is not None and key not in memory.first_owner:
-                memory.first_owner[key] = owner
+                row.reference = weakref.ref(tensor)
+            memory.own(tensor, row)
         if recorder.keeps_all:
-            if not spec[7]:
-                recorder.saver.save(operation, tensor, key, memory.log_length(key))
+            if not is_dead:
+                recorder.saver.save(row.operation, tensor, key, memory.log_length(key))
         elif recorder.keeps_ids is not None or recorder.asks_record:
             recorder.consider(row, tensor, key)
 
@@ -142,32 +141,24 @@ class CallNotes:
 
     def note_read(self, role: Role, held: Any, named: Any, value: Any, frame: Any) -> None:
         """Notes a value that left the tensor world."""
-        self.recorder.reads.append(
-            ReadRow(
-                role,
-                held,
-                named,
-                value,
-                len(self.recorder.rows),
-                self.module_calls,
-                (frame.f_code, frame.f_lasti),
-                user_place(frame),
-            )
-        )
+        place = (frame.f_code, frame.f_lasti)
+        user = self._origin(frame)[1]
+        row = ReadRow(role, held, named, value, len(self.recorder.rows), self.module, place, user)
+        self.recorder.reads.append(row)
 
     def read(self, role: Role, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Runs a function that reads a value off tensors."""
         try:
             result = func(*args, **kwargs)
         except BaseException as error:
-            note_failed_call(self.recorder, error, role, args, kwargs, self.module_calls)
+            note_failed_call(self.recorder, error, role, args, kwargs, self.module)
             raise
         if isinstance(result, _Tensor):  # `torch.equal` of a subclass and the like
             return result
         with _quiet():
             held = tuple([self.recorder.template(a) for a in args])
             named = {key: self.recorder.template(a) for key, a in kwargs.items()} if kwargs else None
-        self.note_read(role, held, named, result, sys._getframe(2))
+        self.note_read(role, held, named, result, calling_frame())
         return result
 
     def let_escape(self, role: Role, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -183,7 +174,7 @@ class CallNotes:
         if isinstance(tensor, _Tensor):
             with _quiet():
                 if role.name in ("numpy", "__array__"):
-                    self.note_read(role, held, None, None, sys._getframe(2))
+                    self.note_read(role, held, None, None, calling_frame())
                 elif type(result).__name__ == "PyCapsule" or result is tensor:  # `share_memory_` moves the memory
                     recorder.escape(tensor, result)
         return result

@@ -15,11 +15,11 @@ from typing import Any
 import torch
 
 from lens_trace import _records as records
-from lens_trace._aliases import Owner, Seen, Written
 from lens_trace._composites import composite_name
 from lens_trace._leaves import children
-from lens_trace._recorder import ArrayTemplate, Call, ReadRow, Recorder, Row, SequenceTemplate
+from lens_trace._recorder import ArrayTemplate, Recorder, SequenceTemplate
 from lens_trace._role import Role
+from lens_trace._rows import HERE, ModuleRow, Owner, Owning, ReadRow, Row, Seen, TrackedRow, Written
 from lens_trace._sites import SiteTable
 
 _SCALARS = (int, float, bool, str, type(None))
@@ -33,6 +33,7 @@ class Freezer:
         self._addresses = recorder.state.addresses
         self._sites = SiteTable()
         self._calls: dict[int, tuple[Any, ...]] = {}
+        self._module_calls: dict[int, tuple[records.ModuleCallId, ...]] = {}
         self._contexts: dict[tuple[Any, ...], records.Context] = {}
         self._composites: dict[tuple[Any, ...], tuple[str, ...]] = {}
         self._devices: dict[Any, str] = {}
@@ -45,18 +46,22 @@ class Freezer:
 
     def operation(self, row: Row) -> records.Operation:
         """Returns the record of one row."""
-        if row.call is None:
+        if row.role is None:
             return self._source(row)
-        call = Call._make(row.call)
-        made = self._calls.get(call.id)
-        if made is None:
-            made = self._calls[call.id] = self._call(call)
+        if row.index is None:  # the only one of its call
+            number, made = row.operation, self._call(row)
+        else:
+            number = call_of(row)
+            made = self._calls.get(number)
+            if made is None:
+                made = self._calls[number] = self._call(row)
         function, args, kwargs, parents, parameters, context, site, user_site, writes = made
         return records.Operation(
-            records.OperationId(row.id), "call", function, records.CallId(call.id), args, kwargs, parents, parameters,
-            self.spec(row.spec), writes, row.index, row.path, call.module_calls[1:], self._through(call.through),  # pyright: ignore[reportArgumentType]
-            call.is_inplace, call.role.is_random, call.elapsed * 1e-9, self._grad_name(row.grad_type), context, site,
-            user_site, None, None, call.thread,
+            records.OperationId(row.operation), "call", function, records.CallId(number), args, kwargs, parents,
+            parameters, self._spec_of(row), writes, row.index, row.path, self.module_calls(row.module)[1:],
+            self._through(row.through), row.is_inplace, row.role.is_random, row.elapsed * 1e-9,
+            self._grad_name(row.grad_type), context, site, user_site, None, None,
+            0 if row.module is None else row.module.thread,
         )  # fmt: skip
 
     def _source(self, row: Row) -> records.Operation:
@@ -70,31 +75,49 @@ class Freezer:
         if row.kind == "buffer" and row.buffer is not None:
             name = self._addresses.buffers[row.buffer][0]
         return records.Operation(
-            records.OperationId(row.id), row.kind, None, None, args, (), tuple(parents),  # pyright: ignore[reportArgumentType]
-            tuple(records.ParameterId(p) for p in parameters), self.spec(row.spec), (), None, row.path, (), (), False,
+            records.OperationId(row.operation), row.kind, None, None, args, (), tuple(parents),  # pyright: ignore[reportArgumentType]
+            tuple(records.ParameterId(p) for p in parameters), self._spec_of(row), (), None, row.path, (), (), False,
             False, 0.0, self._grad_name(row.grad_type), None, None, None, name,
             None if row.buffer is None else records.BufferId(row.buffer), 0,
         )  # fmt: skip
 
-    def _call(self, call: Call) -> tuple[Any, ...]:
+    def _call(self, row: Row) -> tuple[Any, ...]:
+        assert row.role is not None and row.code is not None
         parents: list[records.Parent] = []
         parameters: dict[int, None] = {}
-        args = tuple([self.argument(a, (i,), parents, parameters) for i, a in enumerate(call.args)])
+        args = tuple([self.argument(a, (i,), parents, parameters) for i, a in enumerate(row.args)])
         kwargs = tuple(
-            [(str(k), self.argument(a, (str(k),), parents, parameters)) for k, a in call.kwargs.items()]
-            if call.kwargs
+            [(str(k), self.argument(a, (str(k),), parents, parameters)) for k, a in row.kwargs.items()]
+            if row.kwargs
             else ()
         )
+        here = (row.code, row.instruction)
         return (
-            function_record(call.role), args, kwargs, tuple(parents),
-            tuple([records.ParameterId(p) for p in parameters]), self._context(call.modes),
-            self._sites.resolve(call.place), self._sites.resolve(call.user_place),
-            tuple([records.Write(path, self.spec(spec)) for path, spec in call.writes]) if call.writes else (),
+            function_record(row.role), args, kwargs, tuple(parents),
+            tuple([records.ParameterId(p) for p in parameters]), self._context(row.modes),
+            self._sites.resolve(here), self._sites.resolve(here if row.user is HERE else row.user),
+            tuple([records.Write(path, self.spec(*spec[:7])) for path, spec in row.writes]) if row.writes else (),
         )  # fmt: skip
 
-    def spec(self, spec: tuple[Any, ...]) -> records.TensorSpec:
+    def module_calls(self, row: ModuleRow | None) -> tuple[records.ModuleCallId, ...]:
+        """Returns the module calls open in a module call, outermost first, itself last."""
+        if row is None:
+            return ()
+        if row.number is None:
+            return self.module_calls(row.outer)
+        calls = self._module_calls.get(row.number)
+        if calls is None:
+            calls = self._module_calls[row.number] = (
+                *self.module_calls(row.outer), records.ModuleCallId(row.number)
+            )  # fmt: skip
+        return calls
+
+    def _spec_of(self, row: Row) -> records.TensorSpec:
+        return self.spec(row.shape, row.dtype, row.device, row.layout, row.storage, row.requires_grad, row.nbytes)
+
+    def spec(self, shape: Any, dtype: torch.dtype, device: torch.device, layout: torch.layout, key: int | None,
+             requires_grad: bool, nbytes: int | None) -> records.TensorSpec:  # fmt: skip
         """Returns the record of what a tensor looks like."""
-        shape, dtype, device, layout, key, requires_grad, nbytes, _ = spec
         sizes = tuple([int(n) for n in shape])
         shown = self._devices.get(device)
         if shown is None:
@@ -130,7 +153,7 @@ class Freezer:
         self._constant_addresses = _find_addresses(recorder)
 
     def _constant_address(self, row: Row) -> str | None:
-        return self._constant_addresses.get(row.id)
+        return self._constant_addresses.get(row.operation)
 
     # -- arguments ----------------------------------------------------------------------------------------------
 
@@ -139,7 +162,7 @@ class Freezer:
     ) -> records.Argument:
         """Returns the tree of one argument; appends the edges and parameters that it brings."""
         kind = type(value)
-        if kind is Owner:
+        if kind is Owner or kind is Row or kind is TrackedRow:
             return self._reference(value, (), None, path, parents, parameters)
         if kind is Seen:
             return self._reference(value.owner, value.overlays, value.geometry, path, parents, parameters)
@@ -167,7 +190,7 @@ class Freezer:
             return self._opaque(value.array)
         return _special(value) or self._opaque(value)
 
-    def _reference(self, owner: Owner, overlays: tuple[Written, ...], geometry: records.Geometry | None, path: Any,
+    def _reference(self, owner: Owning, overlays: tuple[Written, ...], geometry: records.Geometry | None, path: Any,
                    parents: list[records.Parent], parameters: dict[int, None]) -> records.Argument:  # fmt: skip
         written = tuple([records.WrittenValue(records.OperationId(w.operation), w.write, w.geometry) for w in overlays])
         if owner.parameter is not None:
@@ -201,8 +224,8 @@ class Freezer:
         for key, value in (row.kwargs or {}).items():
             self.argument(value, (key,), parents, parameters)
         return records.Read(
-            row.role.name.strip("_"), tuple(parents), _read_value(row.value), row.after, row.module_calls[1:],  # pyright: ignore[reportArgumentType]
-            self._sites.resolve(row.place), self._sites.resolve(row.user_place),
+            row.role.name.strip("_"), tuple(parents), _read_value(row.value), row.after,
+            self.module_calls(row.module)[1:], self._sites.resolve(row.place), self._sites.resolve(row.user),
         )  # fmt: skip
 
     def structure(self, value: Any, outputs: Iterable[int]) -> records.Argument:
@@ -235,6 +258,11 @@ def _qualified(value: Any) -> str:
 
 def _step(key: Any) -> int | str:
     return key if isinstance(key, (int, str)) else str(key)
+
+
+def call_of(row: Row) -> int:
+    """Returns the number of a row's call: the first operation that it returned."""
+    return row.operation if row.call is None else row.call
 
 
 def function_record(role: Role) -> records.Function:

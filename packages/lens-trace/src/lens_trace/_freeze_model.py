@@ -7,22 +7,22 @@ noted when the pass ends; the records are made from them when somebody asks.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import torch
 
 from lens_trace import _records as records
 from lens_trace._addresses import Addresses, Registered
-from lens_trace._recorder import ModuleRow, Recorder
-
-_MODULE = ModuleRow._fields.index("module")
+from lens_trace._recorder import Recorder
+from lens_trace._rows import ModuleRow, outer_call
 
 
 class Facts(NamedTuple):
     """What is noted when the pass ends; holds no module."""
 
     modules: list[tuple[type[torch.nn.Module], bool, list[int | None]]]
-    module_rows: list[tuple[list[Any], int]]
+    module_rows: list[ModuleRow]
     parameters: list[tuple[Any, ...]]
     buffers: list[tuple[Any, ...]]
     buffer_is_persistent: list[bool]
@@ -32,14 +32,8 @@ class Facts(NamedTuple):
 def note_facts(recorder: Recorder) -> Facts:
     """Returns what the records of modules, parameters and buffers need."""
     state = recorder.state
-    module_rows = recorder.module_rows
     number_of = state.number_of
-    called: list[tuple[list[Any], int]] = []
-    for key in sorted(module_rows):
-        row = module_rows[key]
-        number = number_of.get(id(row[_MODULE]))
-        called.append((row, state.add_module(row[_MODULE]) if number is None else number))
-        row[_MODULE] = None  # the model may go now
+    number_of.update(state.wrapper_of)
     modules = [  # a frozen scripted module has no flag
         (
             type(module),
@@ -49,7 +43,7 @@ def note_facts(recorder: Recorder) -> Facts:
         for module in state.modules
     ]
     return Facts(
-        modules, called, _facts_of(recorder.live_parameters), _facts_of(state.buffers),
+        modules, recorder.module_rows, _facts_of(recorder.live_parameters), _facts_of(state.buffers),
         state.buffer_is_persistent, state.addresses,
     )  # fmt: skip
 
@@ -98,21 +92,33 @@ def _module_calls(facts: Facts, addresses: list[list[str]]) -> tuple[records.Mod
     passes: dict[int, int] = {}
     chosen: dict[int, str] = {}
     calls: list[records.ModuleCall] = []
-    for noted, index in facts.module_rows:
-        row = ModuleRow._make(noted)
+    depths: dict[int, int] = {}
+    for row in sorted(facts.module_rows, key=_number):
+        number, index = _number(row), row.module
         passes[index] = passes.get(index, 0) + 1
-        outer = chosen.get(row.parent, "") if row.parent is not None else ""
-        address = chosen[row.id] = _address_under(outer, addresses[index])
+        outer = outer_call(row.outer)
+        parent = None if outer is None else _number(outer)
+        address = chosen[number] = _address_under("" if parent is None else chosen[parent], addresses[index])
+        depth = depths[number] = 0 if parent is None else depths[parent] + 1
         calls.append(
             records.ModuleCall(
-                records.ModuleCallId(row.id), records.ModuleId(index), address, passes[index],
-                None if row.parent is None else records.ModuleCallId(row.parent), row.depth,
-                tuple([records.OperationId(i) for i in dict.fromkeys(row.inputs) if i >= 0]),
-                tuple([records.OperationId(o) for o in dict.fromkeys(row.outputs)]),
+                records.ModuleCallId(number), records.ModuleId(index), address, passes[index],
+                None if parent is None else records.ModuleCallId(parent), depth,
+                tuple([records.OperationId(i) for i in dict.fromkeys(_several(row.inputs)) if i >= 0]),
+                tuple([records.OperationId(o) for o in dict.fromkeys(_several(row.outputs))]),
                 row.training, max(row.end - row.start, 0) * 1e-9, row.first, row.last,
             )
         )  # fmt: skip
     return tuple(calls)
+
+
+def _number(row: ModuleRow) -> int:
+    assert row.number is not None
+    return row.number
+
+
+def _several(operations: Any) -> Iterable[int]:
+    return (operations,) if type(operations) is int else operations
 
 
 def freeze_parameters(facts: Facts) -> tuple[records.Parameter, ...]:

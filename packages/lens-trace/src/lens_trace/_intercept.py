@@ -11,6 +11,7 @@ does is not recorded.  This file is the hot path: about ten microseconds an oper
 
 from __future__ import annotations
 
+import itertools
 import sys
 import weakref
 from time import perf_counter_ns
@@ -19,26 +20,16 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from lens_trace._aliases import Owner
-from lens_trace._call_notes import CallNotes, autocast_types, copied_arguments, result_leaves
+from lens_trace._call_notes import CallNotes, copied_arguments, current_modes, result_leaves
 from lens_trace._errors import StopTrace
 from lens_trace._functions import known_roles, role_of
 from lens_trace._notes import note_failed_call
-from lens_trace._recorder import ATOMS, Recorder, Row
+from lens_trace._recorder import ATOMS, Recorder
 from lens_trace._rng import RngState, capture_state
 from lens_trace._role import COMPOSITE, ESCAPE, METADATA, OPERATION, PLAIN, READ, Role
-from lens_trace._sites import (
-    COMPOSITES,
-    INSIDE,
-    LENS,
-    OUTSIDE,
-    Place,
-    kind_of_file,
-    known_files,
-)
-from lens_trace._sites import (
-    wrapper_code as _wrapper_code,
-)
+from lens_trace._rows import HERE, ModuleRow, Owner, Place, Row, TrackedRow
+from lens_trace._sites import COMPOSITES, INSIDE, OUTSIDE, border_code, calling_frame, kind_of_file, known_files
+from lens_trace._specs import grad_type_of
 from lens_trace._writes import versions_of, written_arguments
 
 _Tensor = torch.Tensor
@@ -54,36 +45,41 @@ _default_dtype = torch.get_default_dtype
 _quiet = torch._C.DisableTorchFunction
 _plain_types = ((), (_Tensor,), (_Parameter,), (_Tensor, _Parameter), (_Parameter, _Tensor))
 _weak = weakref.ref
-_new = tuple.__new__
-_strided = torch.strided
+_repeat = itertools.repeat
 _frame = sys._getframe
 _file_kind = known_files().get
 _handover_code = torch.overrides.handle_torch_function.__code__
 _nothing: dict[str, Any] = {}
-_scalars = (bool, int, float, complex, str, list)
 
 
 class RecordingMode(TorchFunctionMode, CallNotes):
     """Records what one thread does."""
 
-    def __init__(self, recorder: Recorder, thread: int, module_calls: tuple[int, ...]) -> None:
+    def __init__(self, recorder: Recorder, thread: int, module: ModuleRow | None) -> None:
         super().__init__()
         self.recorder = recorder
-        self.thread = thread
-        self.module_calls = module_calls
+        self.module = ModuleRow(None, -1, module, thread, None, ())
         self.is_nested = torch._C._len_torch_function_stack() > 0
         self.is_simple = not self.is_nested and recorder.sink is None
-        self.places: list[Place | None] = [None] * len(module_calls)
         self._opening: list[Any] = []
         self._through: tuple[Any, ...] = ()
         self._delegated: list[Any] = []
         self._rng: RngState | None = None
         self._roles = known_roles()
+        self._modes = current_modes()
         memory = recorder.memory
-        self._tables = (memory.owners, memory.first_owner, memory.logs, memory.holds, recorder.rows)
+        self.tables = (
+            recorder, memory.owners, memory.first_owner, memory.logs, memory.holds, recorder.rows,
+            recorder.state.parameter_of, recorder.next_operation,
+        )  # fmt: skip
 
     def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
-        """Sees one call."""
+        """Sees one call.
+
+        Written out here is what nearly every call is: a function that writes nothing, draws nothing and returns one
+        tensor.  It is the same as `_run` followed by `note_call`, in one piece, since calls between Python functions
+        would cost as much again.
+        """
         try:
             role = self._roles.get(func)
         except TypeError:
@@ -91,13 +87,114 @@ class RecordingMode(TorchFunctionMode, CallNotes):
         if role is None:
             with _quiet():
                 role = role_of(func)
+        if types or not (role.is_simple and self.is_simple) or (kwargs and "out" in kwargs):
+            return self._tell_apart(role, func, types, args, kwargs or _nothing)
+        recorder, owners, first_owner, logs, holds, rows, parameter_of, next_operation = self.tables
+        held: list[Any] = []
+        make = Row
+        for value in args:
+            kind = type(value)
+            if kind is _Tensor:
+                owner = owners.get(id(value))
+                if (
+                    owner is None
+                    or owner.reference() is not value
+                    or owner.is_stray
+                    or (logs and owner.storage in logs)
+                    or recorder.has_escaped
+                ):
+                    owner = recorder.reference(value)
+                held.append(owner)
+            elif kind is _Parameter:
+                owner = owners.get(id(value))
+                if owner is None and (number := parameter_of.get(id(value))) is not None:
+                    owner = owners[id(value)] = Owner(
+                        _repeat(value).__next__, -1, None, None, 0, number
+                    )  # where it lies can wait
+                if owner is None or logs or recorder.has_escaped or owner.reference() is not value:
+                    owner = recorder.reference(value)
+                held.append(owner)
+            elif kind in ATOMS:
+                held.append(value)
+            else:
+                make = TrackedRow
+                held.append(recorder.template(value))
+        named = None
+        try:
+            if kwargs:
+                make = TrackedRow
+                named = {key: recorder.template(value) for key, value in kwargs.items()}
+                start = perf_counter_ns()
+                result = func(*args, **kwargs)
+                elapsed = perf_counter_ns() - start
+            else:
+                start = perf_counter_ns()
+                result = func(*args)
+                elapsed = perf_counter_ns() - start
+        except BaseException as error:
+            note_failed_call(recorder, error, role, args, kwargs or _nothing, self.module)
+            raise
+        frame = _frame(1)
+        if type(result) is not _Tensor:
+            self.note_call(role, func, args, kwargs or _nothing, tuple(held), named, (), result, elapsed, frame)
+            return result
+        try:
+            storage, shape = _storage_of(result), result.shape
+        except (RuntimeError, NotImplementedError):  # sparse; nested tensors have no shape
+            self.note_call(role, func, args, kwargs or _nothing, tuple(held), named, (), result, elapsed, frame)
+            return result
+        key = storage._cdata
+        module = self.module
+        code = frame.f_code
+        kind = _file_kind(code.co_filename)
+        through: tuple[Any, ...]
+        if kind == OUTSIDE:
+            through, user = self._through, HERE
+        elif (
+            kind == INSIDE
+            and (user := module.user) is not None
+            and (outer := frame.f_back) is not None
+            and outer.f_code is border_code[0]
+        ):  # in the forward of one of torch's own modules
+            through = self._through
+        else:
+            through, user = self._origin(frame)
+        modes = self._modes
         if (
-            role.is_simple
-            and self.is_simple
-            and (not types or types in _plain_types)
-            and (not kwargs or "out" not in kwargs)
+            _is_grad_enabled() is not modes[0]
+            or _default_dtype() is not modes[3]
+            or _is_inference() is not modes[1]
+            or modes[2]
+            or _is_autocast()
         ):
-            return self._run_simple(role, func, args, kwargs)
+            modes = self._modes = current_modes()
+        requires_grad = result.requires_grad
+        operation = next_operation()
+        row = make(
+            _weak(result), operation, key, role, held, named, module, through, modes, elapsed, code, frame.f_lasti,
+            user, shape, result.dtype, result.device, requires_grad, grad_type_of(result) if requires_grad else None,
+        )  # fmt: skip
+        rows.append(row)
+        if key not in first_owner:
+            if key not in holds:
+                holds[key] = storage._weak_ref()  # pyright: ignore[reportArgumentType] - a pointer, as an int
+            first_owner[key] = row
+        else:  # a view, or an argument handed on: that is still the same parameter or buffer
+            if logs and key in logs:
+                row.seen = len(logs[key])
+            previous = owners.get(id(result))
+            if previous is not None and previous.reference() is result:
+                row.reference, row.parameter, row.buffer = previous.reference, previous.parameter, previous.buffer
+        owners[id(result)] = row
+        if recorder.keeps_all:
+            recorder.saver.save(operation, result, key, row.seen)
+        elif recorder.keeps_ids is not None or recorder.asks_record:
+            recorder.consider(row, result, key)
+            if recorder.is_done:
+                raise StopTrace
+        return result
+
+    def _tell_apart(self, role: Role, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         kind = role.kind
         if kind == METADATA:
             return func(*args, **kwargs) if kwargs else func(*args)
@@ -107,157 +204,68 @@ class RecordingMode(TorchFunctionMode, CallNotes):
             and self._has_own_protocol(types)
             and not (self._delegated and self._delegated[-1] == func)
         ):
-            return self._delegate(role, func, types, args, kwargs or _nothing)
+            return self._delegate(role, func, types, args, kwargs)
         if kind == OPERATION:
-            return self._run(role, func, args, kwargs or _nothing)
+            return self._run(role, func, args, kwargs)
         if kind == COMPOSITE:
             if self._opening and self._opening[-1] == func:
                 # Back through `super().method`: what was called is the method in C, not the Python one again.
                 inner = getattr(_TensorBase, role.name, None) if role.family == "method" else None
                 if inner is None:
-                    return self._run(role, func, args, kwargs or _nothing)
-                return self._run(role_of(inner), inner, args, kwargs or _nothing)
-            return self._open(role, func, args, kwargs or _nothing)
+                    return self._run(role, func, args, kwargs)
+                return self._run(role_of(inner), inner, args, kwargs)
+            return self._open(role, func, args, kwargs)
         if kind == READ:
-            return self.read(role, func, args, kwargs or _nothing)
+            return self.read(role, func, args, kwargs)
         if kind == ESCAPE:
-            return self.let_escape(role, func, args, kwargs or _nothing)
+            return self.let_escape(role, func, args, kwargs)
         assert kind == PLAIN
-        return func(*args, **(kwargs or _nothing))
-
-    def _run_simple(self, role: Role, func: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
-        """Runs and records a function that writes nothing and draws nothing: what nearly every call is.
-
-        The same as `_run` followed by `_record` and `_own`, written out in one piece: calls between Python functions
-        would cost as much again, and so an `Owner` is read by position.
-        """
-        recorder = self.recorder
-        owners, first_owner, logs, holds, rows = self._tables
-        held: list[Any] = []
-        for value in args:
-            kind = type(value)
-            if kind is _Tensor or kind is _Parameter:
-                owner = owners.get(id(value))
-                if (
-                    owner is None
-                    or owner[0]() is not value
-                    or owner[7]  # known by its memory only
-                    or (logs and owner[3] in logs)
-                    or recorder.has_escaped
-                ):
-                    owner = recorder.reference(value)
-                held.append(owner)
-            elif kind in ATOMS:
-                held.append(value)
-            else:
-                held.append(recorder.template(value))
-        named = {key: recorder.template(value) for key, value in kwargs.items()} if kwargs else None
-        try:
-            if kwargs:
-                start = perf_counter_ns()
-                result = func(*args, **kwargs)
-                elapsed = perf_counter_ns() - start
-            else:
-                start = perf_counter_ns()
-                result = func(*args)
-                elapsed = perf_counter_ns() - start
-        except BaseException as error:
-            note_failed_call(recorder, error, role, args, kwargs or _nothing, self.module_calls)
-            raise
-        frame = _frame(2)
-        if type(result) is not _Tensor:
-            self.note_call(role, func, args, kwargs or _nothing, tuple(held), named, (), result, elapsed, frame)
-            return result
-        requires_grad = result.requires_grad
-        try:
-            storage, shape = _storage_of(result), result.shape
-        except (RuntimeError, NotImplementedError):  # sparse; nested tensors have no shape
-            self.note_call(role, func, args, kwargs or _nothing, tuple(held), named, (), result, elapsed, frame)
-            return result
-        key = storage._cdata
-        operation = recorder.next_operation()
-        through, user = self._origin(frame)
-        rows.append((
-            operation,
-            "call",
-            (
-                operation, role, held, named, self.module_calls, through,
-                (_is_grad_enabled(), _is_inference(), autocast_types() if _is_autocast() else (), _default_dtype()),
-                elapsed, (frame.f_code, frame.f_lasti), user, self.thread,
-                False, (),
-            ),
-            None,
-            (),
-            (shape, result.dtype, result.device, _strided, key, requires_grad, None, False),
-            type(result.grad_fn) if requires_grad else None,
-            None, None, None,
-        ))  # fmt: skip
-        if key not in first_owner:
-            if key not in holds:
-                holds[key] = storage._weak_ref()  # pyright: ignore[reportArgumentType] - a pointer, as an int
-            owners[id(result)] = first_owner[key] = _new(
-                Owner, (_weak(result), operation, None, key, 0, None, None, False)
-            )
-            if recorder.keeps_all:
-                recorder.saver.save(operation, result, key, 0)
-                return result
-            seen = 0
-        else:  # a view, or an argument handed on: that is still the same parameter or buffer
-            log = logs.get(key) if logs else None
-            seen = 0 if log is None else len(log)
-            previous = owners.get(id(result))
-            if previous is not None and previous[0]() is result:
-                owner = (previous[0], operation, None, key, seen, previous[5], previous[6], False)
-            else:
-                owner = (_weak(result), operation, None, key, seen, None, None, False)
-            owners[id(result)] = _new(Owner, owner)
-            if recorder.keeps_all:
-                recorder.saver.save(operation, result, key, seen)
-                return result
-        if recorder.keeps_ids is not None or recorder.asks_record:
-            recorder.consider(Row._make(rows[-1]), result, key)
-            if recorder.is_done:
-                raise StopTrace
-        return result
+        return func(*args, **kwargs)
 
     def _origin(self, frame: Any) -> tuple[tuple[Any, ...], Place | None]:
         """Returns the composites that led to a frame and the user's place, going outwards as far as needed.
 
         Composites are names (those that were opened) and code objects (those entered directly, turned into names
-        when the trace is frozen); they are looked for up to the border of the module call.  At a border beyond which
-        the user's place was found before, that one is taken.
+        when the trace is frozen); they are looked for up to the border of the module call.  There the user's place is
+        known: it was found when the module was entered.
         """
-        through, places, user = self._through, self.places, None
-        level = innermost = len(places)
+        through, user, known = self._through, None, self.module.user
         entered: tuple[Any, ...] = ()
-        is_open = False
+        looks_for_composites = True
+        border = border_code[0]
         while frame is not None:
             code = frame.f_code
+            if code is border:
+                looks_for_composites = False
+                if known is not None:
+                    user = known
+                    break
             kind = _file_kind(code.co_filename)
             if kind is None:
                 kind = kind_of_file(code.co_filename)
-            if kind != INSIDE:
-                if kind == OUTSIDE:
-                    user = (code, frame.f_lasti)
-                    break
-                if kind == LENS:
-                    if code is _wrapper_code[0] and level:
-                        level -= 1
-                        user = places[level]
-                        if user is not None:
-                            break
-                    elif code is _open_code:  # `_through` has what lies outside
-                        is_open = True
-                elif kind == COMPOSITES:  # the globals of an opened copy, whose name `_through` has, are no plain dict
-                    if level == innermost and not is_open and type(frame.f_globals) is dict:
-                        entered = (code, *entered)
-                elif code is _handover_code:  # its caller was not entered: it handed itself over
-                    frame = frame.f_back
+            if kind == OUTSIDE:
+                user = (code, frame.f_lasti)
+                break
+            if kind == COMPOSITES:  # the globals of an opened copy, whose name `_through` has, are no plain dict
+                if looks_for_composites and type(frame.f_globals) is dict:
+                    entered = (code, *entered)
+            elif code is _open_code:  # `_through` has what lies outside
+                looks_for_composites = False
+            elif code is _handover_code:  # its caller was not entered: it handed itself over
+                frame = frame.f_back
             frame = frame.f_back
-        while level < innermost:
-            places[level] = user
-            level += 1
         return (*through, *entered) if entered else through, user
+
+    def place_of_call(self, frame: Any) -> Place | None:
+        """Returns the user's place that a module called in this frame was called from."""
+        code = frame.f_code
+        kind = _file_kind(code.co_filename)
+        if kind == OUTSIDE:
+            return code, frame.f_lasti
+        user = self.module.user
+        if kind == INSIDE and user is not None and frame.f_back.f_code is border_code[0]:
+            return user
+        return self._origin(frame)[1]
 
     # -- composites ---------------------------------------------------------------------------------------------
 
@@ -265,7 +273,7 @@ class RecordingMode(TorchFunctionMode, CallNotes):
         through = self._through
         opening = self._opening
         opening.append(func)
-        self._through = (*self._origin(_frame(2))[0], role.qualified_name)
+        self._through = (*self._origin(calling_frame())[0], role.qualified_name)
         _push(self)
         try:
             result = role.opened(*args, **kwargs)  # pyright: ignore[reportOptionalCall] - composites are opened
@@ -322,7 +330,7 @@ class RecordingMode(TorchFunctionMode, CallNotes):
             if unseen:
                 held = tuple([self.recorder.template(a) for a in args])
                 named = {key: self.recorder.template(a) for key, a in kwargs.items()} if kwargs else None
-                self.note_call(role, func, args, kwargs, held, named, [], result, 0, sys._getframe(3))
+                self.note_call(role, func, args, kwargs, held, named, [], result, 0, calling_frame())
 
     # -- operations ---------------------------------------------------------------------------------------------
 
@@ -342,13 +350,13 @@ class RecordingMode(TorchFunctionMode, CallNotes):
             result = func(*args, **kwargs) if kwargs else func(*args)
             elapsed = perf_counter_ns() - start
         except BaseException as error:
-            note_failed_call(recorder, error, role, args, kwargs, self.module_calls)
+            note_failed_call(recorder, error, role, args, kwargs, self.module)
             raise
         held, named, writes, state = before
         if versions is not None:
             pairs = zip(writes, versions, versions_of(writes), strict=True)
             writes = [write for write, old, now in pairs if now is None or old != now]
-        frame = sys._getframe(2)
+        frame = calling_frame()
         if self.is_nested:
             with _quiet():
                 self.note_call(role, func, shown_args, shown_kwargs, held, named, writes, result, elapsed, frame, state)

@@ -22,17 +22,16 @@ from typing import Any
 
 import torch
 
-from lens_trace._aliases import Owner, Seen
 from lens_trace._intercept import RecordingMode
 from lens_trace._leaves import plain_leaves
 from lens_trace._notes import note_failed_module
-from lens_trace._recorder import ModuleRow
+from lens_trace._recorder import ATOMS, Recorder
 from lens_trace._role import OPERATION, Role
-from lens_trace._sites import wrapper_code
+from lens_trace._rows import ModuleRow, Owning, Reference, Seen
+from lens_trace._sites import border_code, calling_frame
 
-_MODULE, _INPUTS, _OUTPUTS, _FIRST, _END, _LAST = (ModuleRow._fields.index(name) for name in
-                                                   ("module", "inputs", "outputs", "first", "end", "last"))  # fmt: skip
 _Tensor = torch.Tensor
+_frame = sys._getframe
 _quiet = torch._C.DisableTorchFunction
 
 
@@ -57,57 +56,67 @@ def wrapped_call(original: Callable[..., Any]) -> Callable[..., Any]:
 
     def _call_impl(self: torch.nn.Module, /, *args: Any, **kwargs: Any) -> Any:
         modes = active.modes
-        if not modes or "_orig_mod" in self._modules:  # a compiled module: the one inside is recorded
-            return original(self, *args, **kwargs)
-        if len(modes) > 1:
-            return _layered(modes, original)(self, *args, **kwargs)
-        mode = modes[-1]  # pyright: ignore[reportGeneralTypeIssues] - not empty, as tested above
+        if len(modes) != 1:
+            return _layered(modes, original)(self, *args, **kwargs) if modes else original(self, *args, **kwargs)
+        mode = modes[0]
         # `_enter` and the usual way out are written out here: this runs at every module call.
-        recorder = mode.recorder
-        outside = mode.module_calls
-        owners = recorder.memory.owners
-        rows = recorder.rows
-        inputs: list[int] = []
-        number = recorder.next_module_call()
+        recorder, owners, _, logs, _, rows, _, _ = mode.tables
+        module = recorder.state.number_of.get(id(self))
+        if module is None:
+            if "_orig_mod" in self._modules:  # a compiled module: the one inside is recorded
+                return _pass_through(mode, original, self, args, kwargs)
+            module = recorder.state.add_module(self)
+        outside = mode.module
+        user = mode.place_of_call(_frame(2))  # the frame in between belongs to torch
+        if len(args) == 1 and not kwargs and (owner := owners.get(id(value := args[0]))) and owner.reference() is value:
+            inputs = owner.operation
+        else:
+            inputs = _inputs(recorder, args, kwargs)
         first = len(rows)
-        row: list[Any] = [number, self, outside[-1] if outside else None, len(outside), inputs, [],
-               getattr(self, "training", False), first, perf_counter_ns(), 0, 0]  # fmt: skip
-        for value in (*args, *kwargs.values()) if kwargs else args:
-            if type(value) is _Tensor and (owner := owners.get(id(value))) is not None and owner[0]() is value:
-                inputs.append(owner[1])
-            elif value is not None:
-                _note_inputs(recorder, inputs, value)
-        recorder.module_rows[number] = row
-        mode.module_calls = (*outside, number)
-        places = mode.places
-        places.append(None)
+        row = ModuleRow(
+            recorder.next_module_call(), module, outside, outside.thread, user, inputs, _training(self), first,
+            perf_counter_ns(),
+        )  # fmt: skip
+        recorder.module_rows.append(row)
+        mode.module = row
         try:
             result = original(self, *args, **kwargs)
             if (
                 type(result) is _Tensor
                 and (owner := owners.get(id(result))) is not None
-                and owner[1] >= first
-                and owner[0]() is result
-                and not recorder.memory.logs
+                and owner.operation >= first
+                and owner.reference() is result
+                and not logs
                 and recorder.keeps_outputs_of is None
             ):  # what nearly every module does: returns one tensor that it made, and nothing was written anywhere
-                row[_OUTPUTS].append(owner[1])
+                row.outputs = owner.operation
             else:
                 with _quiet():
                     _leave(mode, row, self, args, kwargs, result)
             return result
         except BaseException as error:
-            note_failed_module(recorder, error, mode.module_calls)
+            note_failed_module(recorder, error, row)
             raise
         finally:
-            row[_END] = perf_counter_ns()
-            row[_LAST] = len(rows)
-            mode.module_calls = outside
-            places.pop()
+            row.end = perf_counter_ns()
+            row.last = len(rows)
+            mode.module = outside
 
     _call_impl.__wrapped__ = original  # pyright: ignore[reportFunctionMemberAccess]
-    wrapper_code[0] = _call_impl.__code__
+    border_code[0] = getattr(original, "__code__", _call_impl.__code__)
     return _call_impl
+
+
+def _pass_through(
+    mode: RecordingMode, original: Callable[..., Any], module: torch.nn.Module, args: Any, kwargs: Any
+) -> Any:
+    # Not a module call of its own, but a border all the same: the user's place is where this one was called.
+    outside = mode.module
+    mode.module = ModuleRow(None, -1, outside, outside.thread, mode.place_of_call(_frame(3)), ())
+    try:
+        return original(module, *args, **kwargs)
+    finally:
+        mode.module = outside
 
 
 def _layered(modes: tuple[RecordingMode, ...], original: Callable[..., Any]) -> Callable[..., Any]:
@@ -120,44 +129,57 @@ def _layered(modes: tuple[RecordingMode, ...], original: Callable[..., Any]) -> 
 
 def _one_layer(mode: RecordingMode, inner: Callable[..., Any]) -> Callable[..., Any]:
     def call(module: torch.nn.Module, /, *args: Any, **kwargs: Any) -> Any:
+        if "_orig_mod" in module._modules:
+            return _pass_through(mode, inner, module, args, kwargs)
         row = _enter(mode, module, args, kwargs)
-        outside = mode.module_calls
-        mode.module_calls = (*outside, row[0])
-        mode.places.append(None)
+        outside = mode.module
+        mode.module = row
         try:
             result = inner(module, *args, **kwargs)
             with _quiet():
                 _leave(mode, row, module, args, kwargs, result)
             return result
         except BaseException as error:
-            note_failed_module(mode.recorder, error, mode.module_calls)
+            note_failed_module(mode.recorder, error, row)
             raise
         finally:
-            row[_END] = perf_counter_ns()
-            row[_LAST] = len(mode.recorder.rows)
-            mode.module_calls = outside
-            mode.places.pop()
+            row.end = perf_counter_ns()
+            row.last = len(mode.recorder.rows)
+            mode.module = outside
 
     return call
 
 
-def _enter(mode: RecordingMode, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
-    recorder = mode.recorder
-    outside = mode.module_calls
-    owners = recorder.memory.owners
-    inputs: list[int] = []
-    number = recorder.next_module_call()
-    row = [number, module, outside[-1] if outside else None, len(outside), inputs, [],
-           getattr(module, "training", False), len(recorder.rows), perf_counter_ns(), 0, 0]  # fmt: skip
-    for value in (*args, *kwargs.values()) if kwargs else args:
-        if type(value) is _Tensor:
-            owner = owners.get(id(value))
-            if owner is not None and owner.reference() is value:
-                inputs.append(owner.operation)
-        elif value is not None:
-            _note_inputs(recorder, inputs, value)
-    recorder.module_rows[number] = row
+def _enter(mode: RecordingMode, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ModuleRow:
+    recorder, outside = mode.recorder, mode.module
+    number = recorder.state.number_of.get(id(module))
+    if number is None:
+        number = recorder.state.add_module(module)
+    row = ModuleRow(
+        recorder.next_module_call(), number, outside, outside.thread, mode.place_of_call(calling_frame()),
+        _inputs(recorder, args, kwargs), _training(module), len(recorder.rows), perf_counter_ns(),
+    )  # fmt: skip
+    recorder.module_rows.append(row)
     return row
+
+
+def _training(module: torch.nn.Module) -> bool:
+    try:
+        return module.training
+    except AttributeError:  # a frozen scripted module has no flag
+        return False
+
+
+def _inputs(recorder: Recorder, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[int]:
+    inputs: list[int] = []
+    owners = recorder.memory.owners
+    for value in (*args, *kwargs.values()) if kwargs else args:
+        kind = type(value)
+        if kind is _Tensor and (owner := owners.get(id(value))) is not None and owner.reference() is value:
+            inputs.append(owner.operation)
+        elif kind not in ATOMS:
+            _note_inputs(recorder, inputs, value)
+    return inputs
 
 
 def _note_inputs(recorder: Any, inputs: list[int], value: Any) -> None:
@@ -168,7 +190,7 @@ def _note_inputs(recorder: Any, inputs: list[int], value: Any) -> None:
                 inputs.append(owner.operation)
 
 
-def _leave(mode: RecordingMode, row: list[Any], module: torch.nn.Module, args: Any, kwargs: Any, result: Any) -> None:
+def _leave(mode: RecordingMode, row: ModuleRow, module: torch.nn.Module, args: Any, kwargs: Any, result: Any) -> None:
     recorder = mode.recorder
     memory = recorder.memory
     leaves = [result] if type(result) is _Tensor else list(plain_leaves(result))
@@ -179,25 +201,27 @@ def _leave(mode: RecordingMode, row: list[Any], module: torch.nn.Module, args: A
     for leaf in _held_by(module, unseen):
         recorder.adopt(leaf)
     unseen = [leaf for leaf in unseen if memory.find(leaf) is None]
-    if unseen and row[_INPUTS]:
+    if unseen and row.inputs != []:
         _note_opaque(mode, module, args, kwargs, unseen)
     seen = [(leaf, recorder.reference(leaf)) for leaf in leaves]
     made_inside = any(_is_inside(row, _owner(reference).operation) for _, reference in seen)
+    outputs: list[int] = []
+    row.outputs = outputs
     for leaf, reference in seen:
         is_written_through_a_view = isinstance(reference, Seen) and bool(reference.overlays)
         if not made_inside or is_written_through_a_view:
             mode.record_identity(_identity, leaf, sys._getframe(3))
         owner = memory.find(leaf)
         if owner is not None and owner.operation >= 0:
-            row[_OUTPUTS].append(owner.operation)
+            outputs.append(owner.operation)
             _keep_if_chosen(recorder, row, owner.operation, leaf)
 
 
-def _is_inside(row: list[Any], operation: int) -> bool:
-    return operation >= row[_FIRST]
+def _is_inside(row: ModuleRow, operation: int) -> bool:
+    return operation >= row.first
 
 
-def _owner(reference: Owner | Seen) -> Owner:
+def _owner(reference: Reference) -> Owning:
     return reference.owner if isinstance(reference, Seen) else reference
 
 
@@ -213,7 +237,7 @@ def _note_opaque(mode: RecordingMode, module: torch.nn.Module, args: Any, kwargs
     mode.record_opaque(role, module, args, kwargs, unseen, sys._getframe(4))
 
 
-def _keep_if_chosen(recorder: Any, row: list[Any], operation: int, tensor: torch.Tensor) -> None:
+def _keep_if_chosen(recorder: Recorder, row: ModuleRow, operation: int, tensor: torch.Tensor) -> None:
     chosen = recorder.keeps_outputs_of
-    if chosen is not None and not chosen.isdisjoint(recorder.state.addresses_of(row[_MODULE])):
+    if chosen is not None and not chosen.isdisjoint(recorder.state.addresses_at(row.module)):
         recorder.keep_output(operation, tensor, recorder.memory.storage_key(tensor))

@@ -10,21 +10,24 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from lens_trace._rows import outer_call
+
 if TYPE_CHECKING:
     from lens_trace._recorder import Recorder
     from lens_trace._role import Role
+    from lens_trace._rows import ModuleRow
 
 _LONGEST = 60
 
 
 def note_failed_call(recorder: Recorder, error: BaseException, role: Role, args: tuple[Any, ...],
-                     kwargs: dict[str, Any], module_calls: tuple[int, ...]) -> None:  # fmt: skip
+                     kwargs: dict[str, Any], module: ModuleRow) -> None:  # fmt: skip
     """Adds the note of a failed function call, once per exception."""
     if getattr(error, "_lens_noted", False):
         return
     with torch._C.DisableTorchFunction():
         shown = ", ".join([*(_shown(a) for a in args), *(f"{key}={_shown(a)}" for key, a in kwargs.items())])
-    text = f"Lens: raised by {role.qualified_name}({shown}) in {module_text(recorder, module_calls)}"
+    text = f"Lens: raised by {role.qualified_name}({shown}) in {module_text(recorder, module)}"
     devices = {tensor.device.type for tensor in _tensors((*args, *kwargs.values()))}
     if len(devices) > 1:
         text += (f". Its arguments live on {' and '.join(sorted(devices))}: Lens moves nothing between devices, "
@@ -32,10 +35,10 @@ def note_failed_call(recorder: Recorder, error: BaseException, role: Role, args:
     add_note(error, text)
 
 
-def note_failed_module(recorder: Recorder, error: BaseException, module_calls: tuple[int, ...]) -> None:
+def note_failed_module(recorder: Recorder, error: BaseException, module: ModuleRow | None) -> None:
     """Adds a note to an exception that no torch function raised."""
     if not getattr(error, "_lens_noted", False):
-        add_note(error, f"Lens: raised in {module_text(recorder, module_calls)}, outside any torch function, "
+        add_note(error, f"Lens: raised in {module_text(recorder, module)}, outside any torch function, "
                         f"after {len(recorder.rows)} recorded operations")  # fmt: skip
 
 
@@ -48,11 +51,10 @@ def add_note(error: BaseException, text: str) -> None:
         return
 
 
-def module_text(recorder: Recorder, module_calls: tuple[int, ...]) -> str:
+def module_text(recorder: Recorder, row: ModuleRow | None) -> str:
     """Returns `module features.3 (Conv2d)` for the innermost open module."""
-    if len(module_calls) < 1:
-        return f"the model ({type(recorder.model).__name__})"
-    module = recorder.module_rows[module_calls[-1]][1]
+    call = outer_call(row)
+    module = recorder.model if call is None else recorder.state.modules[call.module]
     addresses = recorder.state.addresses_of(module)
     if not addresses or addresses[0] == "":
         return f"the model ({type(module).__name__})"

@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 
 import torch
 
-from lens_trace._aliases import Memory, Written
+from lens_trace._aliases import Memory
 from lens_trace._records import Geometry
+from lens_trace._rows import Written, owner_like
 
 
 class Watched(NamedTuple):
@@ -57,7 +58,7 @@ class Outside:
         own = tensor.detach()
         owner = self._memory.owners.get(id(tensor))
         if owner is not None:
-            self._memory.owners[id(own)] = owner._replace(reference=lambda: own)
+            self._memory.owners[id(own)] = owner_like(owner, lambda: own)
         start = alias.data_ptr()
         self._ranges.append((start, start + alias.untyped_storage().nbytes(), own))
         if handle is not None:

@@ -1,8 +1,7 @@
-"""What is written down while the model runs?
+"""Who writes down what happens while the model runs?
 
-One `Recorder` lives as long as one forward pass and is its only mutable state.  It notes plain rows: tuples of live
-objects, as little as can be.  Names, sizes, lines and frozen records are made from the rows afterwards
-(`lens_trace._freeze`), when nobody waits.
+One `Recorder` lives as long as one forward pass and is its only mutable state.  It notes plain rows
+(`lens_trace._rows`); names, sizes, lines and frozen records are made from them afterwards.
 """
 
 from __future__ import annotations
@@ -15,12 +14,11 @@ from typing import Any, NamedTuple
 
 import torch
 
-from lens_trace._aliases import Memory, Owner, Reference, Written, geometry_of, held
+from lens_trace._aliases import Memory, geometry_of, held
 from lens_trace._keep import OnlyIds, OutputsOf, everything, nothing
 from lens_trace._outside import Outside
 from lens_trace._rng import RngState
-from lens_trace._role import Role
-from lens_trace._sites import Place
+from lens_trace._rows import ModuleRow, Owner, Owning, ReadRow, Reference, Row, Written, no_tensor, owner_like
 from lens_trace._specs import grad_type_of, spec_of
 from lens_trace._state import ModelState
 from lens_trace._tensors import Saver
@@ -34,68 +32,6 @@ _Parameter = torch.nn.Parameter
 _storage_of = torch._C.TensorBase.untyped_storage
 
 
-class Call(NamedTuple):
-    """One function call; the operations it returned share it."""
-
-    id: int
-    role: Role
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any] | None
-    module_calls: tuple[int, ...]
-    through: tuple[str, ...]
-    modes: tuple[Any, ...]
-    elapsed: int
-    place: Place | None
-    user_place: Place | None
-    thread: int
-    is_inplace: bool
-    writes: tuple[tuple[tuple[int | str, ...], Any], ...]
-
-
-class Row(NamedTuple):
-    """One operation."""
-
-    id: int
-    kind: str
-    call: Call | None
-    index: int | None  # pyright: ignore[reportIncompatibleMethodOverride] - a field, not the method of tuples
-    path: tuple[int | str, ...]
-    spec: tuple[Any, ...]
-    grad_type: Any
-    source: Reference | None
-    name: str | None
-    buffer: int | None
-
-
-class ReadRow(NamedTuple):
-    """One value that left the tensor world."""
-
-    role: Role
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any] | None
-    value: Any
-    after: int
-    module_calls: tuple[int, ...]
-    place: Place | None
-    user_place: Place | None
-
-
-class ModuleRow(NamedTuple):
-    """One module call.  While the module runs it is a plain list in this order; `end` and `last` are set at its end."""
-
-    id: int
-    module: torch.nn.Module
-    parent: int | None
-    depth: int
-    inputs: list[int]
-    outputs: list[int]
-    training: bool
-    first: int
-    start: int
-    end: int
-    last: int
-
-
 class Recorder:
     """Everything noted during one pass."""
 
@@ -104,9 +40,9 @@ class Recorder:
         self.state = state
         self.saver = saver
         self.memory = Memory(state.parameters, state.buffers, saver.outside)
-        self.rows: list[tuple[Any, ...]] = []
+        self.rows: list[Row] = []
         self.reads: list[ReadRow] = []
-        self.module_rows: dict[int, list[Any]] = {}
+        self.module_rows: list[ModuleRow] = []
         self.rng_states: dict[int, RngState] = {}
         self.constants: list[tuple[int, torch.Tensor]] = []
         self.live_parameters: list[torch.Tensor] = list(state.parameters)
@@ -131,11 +67,11 @@ class Recorder:
         if keep is not nothing:
             self.memory.own_rest()
 
-    def sink_call(self, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any], leaves: Any) -> None:
+    def sink_call(self, args: tuple[Any, ...], kwargs: dict[str, Any], leaves: Any) -> None:
         """Hands the operations of a call to the sink, in the order they were returned."""
         assert self.record_of is not None
         with torch._C.DisableTorchFunction():
-            for row in map(Row._make, self.rows[len(self.rows) - len(leaves) :]):
+            for row in self.rows[len(self.rows) - len(leaves) :]:
                 self.sink(self.record_of(row), (args, kwargs), leaves[row.index or 0][1])
 
     # -- references ---------------------------------------------------------------------------------------------
@@ -172,20 +108,22 @@ class Recorder:
             owner = None if id(tensor) in self.state.parameter_of else self.memory.find(tensor)
             if owner is None or (owner.is_stray and self.state.holds(tensor)):
                 owner = self.adopt(tensor)
+        if owner.storage is None and owner.operation < 0:
+            self.memory.locate(tensor, owner)
         if self.has_escaped and owner.storage is not None and self.outside.is_watched(owner.storage):
             self._see_outside_writes(owner.storage)
         if self.memory.logs or owner.is_stray:
             return self.memory.reference(tensor, owner)
         return owner
 
-    def adopt(self, tensor: torch.Tensor) -> Owner:
+    def adopt(self, tensor: torch.Tensor) -> Owning:
         """Gives a tensor met for the first time an owner: a parameter, a buffer, or a constant."""
         parameter = self.state.parameter_of.get(id(tensor))
         if parameter is not None:
             key = self.memory.storage_key(tensor)
             if key is not None:
                 self.saver.outside.add(key)
-            owner = Owner(held(tensor), -1, None, key, 0, parameter)
+            owner = Owner(held(tensor), -1, key, None, 0, parameter)
             self.memory.own(tensor, owner)
             return owner
         with self.lock:
@@ -201,14 +139,14 @@ class Recorder:
                 self.live_parameters.append(tensor)
                 self.state.parameter_of[id(tensor)] = parameter
             if parameter is not None:
-                owner = Owner(held(tensor), -1, None, key, 0, parameter)
+                owner = Owner(held(tensor), -1, key, None, 0, parameter)
             elif known is not None and known[0] is tensor:
                 operation = self._source("buffer", tensor, key, buffer=known[1])
-                owner = Owner(held(tensor), operation, None, key, 0, buffer=known[1])
+                owner = Owner(held(tensor), operation, key, buffer=known[1])
             else:
                 operation = self._source("constant", tensor, key)
                 self.constants.append((operation, tensor))
-                owner = Owner(weakref.ref(tensor), operation, None, key, self.memory.log_length(key))
+                owner = Owner(weakref.ref(tensor), operation, key, None, self.memory.log_length(key))
             self.memory.own(tensor, owner)
             return owner
 
@@ -220,7 +158,7 @@ class Recorder:
         if key is not None:
             self.saver.outside.add(key)
         operation = self._source("input", tensor, key, path=path, name=name)
-        self.memory.own(tensor, Owner(weakref.ref(tensor), operation, None, key, 0))
+        self.memory.own(tensor, Owner(weakref.ref(tensor), operation, key))
 
     def add_output(self, tensor: torch.Tensor, path: tuple[int | str, ...], name: str | None) -> int:
         """Notes a tensor leaf of the model's result."""
@@ -235,7 +173,12 @@ class Recorder:
                 buffer: int | None = None) -> int:  # fmt: skip
         operation = self.next_operation()
         grad_type = grad_type_of(tensor) if kind == "output" else None
-        row = Row(operation, kind, None, None, path, spec_of(tensor, key), grad_type, source, name, buffer)
+        shape, dtype, device, layout, _, requires_grad, nbytes, is_dead = spec_of(tensor, key)
+        row = Row(
+            no_tensor, operation, key, None, (), None, None, (), (), 0, None, 0, None, shape, dtype, device,
+            requires_grad, grad_type, buffer=buffer, kind=kind, path=path, layout=layout, nbytes=nbytes,
+            is_dead=is_dead, source=source, name=name,
+        )  # fmt: skip
         self.rows.append(row)
         self.consider(row, tensor, key)
         return operation
@@ -247,17 +190,17 @@ class Recorder:
         if self.keeps_all:
             wanted = True
         elif self.keeps_ids is not None:
-            wanted = row.id in self.keeps_ids
-            if self.last_wanted is not None and row.id >= self.last_wanted:
+            wanted = row.operation in self.keeps_ids
+            if self.last_wanted is not None and row.operation >= self.last_wanted:
                 self.is_done = True  # whoever recorded the call ends the pass, once all of the call is written down
         else:
             chosen = self.keeps_outputs_of
             wanted = chosen is not None and row.kind == "output" and "" in chosen
             if not wanted and self.predicate is not None and self.record_of is not None:
                 wanted = bool(self.predicate(self.record_of(row)))
-        if wanted and not row.spec[7]:
+        if wanted and not row.is_dead:
             save = self.saver.save_state if row.kind == "buffer" else self.saver.save
-            save(row.id, tensor, key, self.memory.log_length(key))
+            save(row.operation, tensor, key, self.memory.log_length(key))
 
     def keep_output(self, operation: int, tensor: torch.Tensor, key: int | None) -> None:
         """Saves a value because a chosen module returned it."""
@@ -285,9 +228,9 @@ class Recorder:
         if key is not None:
             seen = self._log(key, Written(operation, write, geometry_of(tensor)))
         if previous is not None and previous.reference() is tensor:
-            owner = Owner(previous.reference, operation, write, key, seen, previous.parameter, previous.buffer)
+            owner = Owner(previous.reference, operation, key, write, seen, previous.parameter, previous.buffer)
         else:
-            owner = Owner(weakref.ref(tensor), operation, write, key, seen)
+            owner = Owner(weakref.ref(tensor), operation, key, write, seen)
         self.memory.own(tensor, owner)
         self.saver.wrote(operation, tensor, key)
 
@@ -322,7 +265,7 @@ class Recorder:
         for part in self.outside.changed(key):
             self._log(key, Written(self._source("constant", part, key), None, geometry_of(part)))
 
-    def _adopt_twin(self, tensor: torch.Tensor) -> Owner | None:
+    def _adopt_twin(self, tensor: torch.Tensor) -> Owning | None:
         # Memory that was handed out comes back by a way that was not seen.
         known = self.outside.same_as(tensor) if self.has_escaped else None
         owner = None if known is None else self.memory.find(known)
@@ -333,7 +276,7 @@ class Recorder:
         self.saver.escape(key)
         self.outside.watch(tensor, key)
         self.outside.inherit(key, owner.storage)
-        owner = owner._replace(reference=weakref.ref(tensor), storage=key)
+        owner = owner_like(owner, weakref.ref(tensor), key)
         self.memory.own(tensor, owner)
         return owner
 

@@ -10,14 +10,12 @@ import os
 import sys
 from bisect import bisect_right
 from types import CodeType, FrameType
-from typing import TypeAlias
 
 import torch
 
 from lens_trace._composites import COMPOSITE_FILES
 from lens_trace._records import CallSite
-
-Place: TypeAlias = "tuple[CodeType, int]"
+from lens_trace._rows import Place
 
 _TORCH = os.path.dirname(torch.__file__) + os.sep
 _HERE = os.path.dirname(__file__)
@@ -25,28 +23,17 @@ _NEIGHBOURS = ("lens_trace", "lens_graph", "lens_viz", "lens_validate", "lens_to
 OUTSIDE, INSIDE, COMPOSITES, LENS, HANDOVER = range(5)
 _HANDOVER_FILE = str(torch.overrides.__file__)
 _kinds: dict[str, int] = {}
-wrapper_code: list[CodeType | None] = [None]
-"""Code of the wrapper around module calls: where the walk meets it, the place outside is already known."""
+border_code: list[CodeType | None] = [None]
+"""Code of what every module call runs through: where the walk meets it, the place outside is already known."""
 
 
-def user_place(frame: FrameType | None) -> Place | None:
-    """Returns the first frame outside torch and Lens, going outwards from `frame`."""
-    known = _kinds
-    while frame is not None:
-        code = frame.f_code
-        name = code.co_filename
-        kind = known.get(name)
-        if kind is None:
-            kind = kind_of_file(name)
-        if not kind:
-            return code, frame.f_lasti
+def calling_frame() -> FrameType:
+    """Returns the innermost frame that is not Lens's own."""
+    frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage] - the documented way to reach a frame
+    while (_kinds.get(frame.f_code.co_filename) or kind_of_file(frame.f_code.co_filename)) == LENS:
+        assert frame.f_back is not None
         frame = frame.f_back
-    return None
-
-
-def caller(depth: int) -> FrameType | None:
-    """Returns the frame `depth` levels above the function that asks."""
-    return sys._getframe(depth + 1)  # pyright: ignore[reportPrivateUsage] - the documented way to reach a frame
+    return frame
 
 
 def known_files() -> dict[str, int]:

@@ -29,7 +29,8 @@ class ModelState:
 
     Attributes:
         modules: Every module once, depth first; those that the pass makes are appended.
-        number_of: Position of a module in `modules` by `id`; a compiled part counts as the module that it wraps.
+        number_of: Position of a module in `modules` by `id`.
+        wrapper_of: Position of the module that a compiled part wraps, by the `id` of that part.
         hooked: Modules with a hook of accelerate.
         parameters, parameter_of: Parameters in the order of the walk, and their numbers by `id`.
         buffers, buffer_of, buffer_is_persistent: Buffers likewise.
@@ -39,6 +40,7 @@ class ModelState:
     def __init__(self, model: torch.nn.Module) -> None:
         self.modules: list[torch.nn.Module] = []
         self.number_of: dict[int, int] = {}
+        self.wrapper_of: dict[int, int] = {}
         self.hooked: list[torch.nn.Module] = []
         self.addresses = Addresses()
         self.parameters: list[torch.Tensor] = []
@@ -62,8 +64,11 @@ class ModelState:
 
     def addresses_of(self, module: torch.nn.Module) -> list[str]:
         """Returns the addresses of a module, none of one that the pass made."""
-        number = self.number_of.get(id(module))
-        return self.addresses.modules[number] if number is not None and number < len(self.addresses.modules) else []
+        return self.addresses_at(self.number_of.get(id(module), len(self.modules)))
+
+    def addresses_at(self, number: int) -> list[str]:
+        """Returns the addresses of a module by its number, none of one that the pass made."""
+        return self.addresses.modules[number] if number < len(self.addresses.modules) else []
 
     def add_module(self, module: torch.nn.Module) -> int:
         """Numbers a module that the pass made, and keeps it alive so that its `id` stays its own."""
@@ -200,9 +205,9 @@ class ModelState:
                     if child is not None:
                         stack.append((child, here, step))
             visits.append((number, outer, name))
-        for module, inner in wrapped:
-            if id(inner) in number_of:
-                number_of[id(module)] = number_of[id(inner)]
+        self.wrapper_of.update(
+            (id(module), number_of[id(inner)]) for module, inner in wrapped if id(inner) in number_of
+        )
         for module, _ in self._compiled:
             module._compiled_call_impl = None
         held = [p for own, _ in registered if own is not None for p in own.values() if p is not None]

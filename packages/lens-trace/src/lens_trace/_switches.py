@@ -163,7 +163,7 @@ def attached(modes: tuple[RecordingMode, ...]) -> Generator[None, None, None]:
 
 
 def _modes_for_child() -> tuple[RecordingMode, ...]:
-    return tuple(RecordingMode(mode.recorder, mode.recorder.next_thread(), mode.module_calls) for mode in active.modes)
+    return tuple(RecordingMode(mode.recorder, mode.recorder.next_thread(), mode.module) for mode in active.modes)
 
 
 def _wrap_start(original: Callable[..., Any]) -> Callable[..., Any]:

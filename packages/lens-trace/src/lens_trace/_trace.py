@@ -17,17 +17,18 @@ import torch
 
 from lens_trace._backward_memory import exact_for_backward
 from lens_trace._errors import MixedDevicesError, NotAModuleError, SelectionError, ShardedModelError, StopTrace
-from lens_trace._freeze import Freezer, library_versions
+from lens_trace._freeze import Freezer, call_of, library_versions
 from lens_trace._freeze_model import freeze_buffers, freeze_modules, freeze_parameters, note_facts
 from lens_trace._given import given
 from lens_trace._intercept import RecordingMode
 from lens_trace._keep import Keep, OnlyIds, OutputsOf, everything
 from lens_trace._leaves import tensor_leaves
 from lens_trace._notes import note_failed_module
-from lens_trace._recorder import Call, Recorder, Row
+from lens_trace._recorder import Recorder
 from lens_trace._recording import Recording
 from lens_trace._records import CallId, Opaque, Operation, SequenceArgument, Trace
 from lens_trace._rng import seeded
+from lens_trace._rows import Row
 from lens_trace._snapshot import Snapshot
 from lens_trace._state import ModelState
 from lens_trace._switches import attached, recording_switches
@@ -120,7 +121,7 @@ def trace(
         session.is_complete = False
     except BaseException as error:
         session.is_complete = False
-        note_failed_module(recorder, error, ())
+        note_failed_module(recorder, error, None)
         recording = session.recording()
         with contextlib.suppress(AttributeError):  # an exception with slots
             error.lens_recording = recording  # pyright: ignore[reportAttributeAccessIssue]
@@ -196,7 +197,7 @@ class _Session:
         recorder = self.recorder
         if recorder.is_done:  # nothing is wanted but what has come in
             raise StopTrace
-        mode = RecordingMode(recorder, 0, ())
+        mode = RecordingMode(recorder, 0, None)
         recorder.is_running = True
         exact = exact_for_backward(recorder.state) if self.keeps_graph else contextlib.nullcontext()
         try:
@@ -238,11 +239,10 @@ class _Session:
         recorder.memory.release()
 
         def freeze() -> tuple[Trace, Mapping[int, Any], Mapping[CallId, Callable[..., Any]]]:
-            rows = sorted(noted, key=_id_of_row)
-            calls = {row[2][0]: Call._make(row[2]) for row in rows if row[2] is not None}
-            functions = {CallId(call.id): call.role.function for call in calls.values()}
-            elapsed_functions = sum([call.elapsed for call in calls.values()]) * 1e-9
-            operations = tuple([freezer.operation(Row._make(row)) for row in rows])
+            rows = sorted(noted, key=_operation_of)
+            functions = {CallId(call_of(row)): row.role.function for row in rows if row.role is not None}
+            elapsed_functions = sum({call_of(row): row.elapsed for row in rows if row.role is not None}.values()) * 1e-9
+            operations = tuple([freezer.operation(row) for row in rows])
             parameters, buffers = freeze_parameters(facts), freeze_buffers(facts)
             modules, module_calls = freeze_modules(facts)
             inputs = tuple([o.id for o in operations if o.kind == "input"])
@@ -259,8 +259,8 @@ class _Session:
         )  # fmt: skip
 
 
-def _id_of_row(row: tuple[Any, ...]) -> int:
-    return row[0]
+def _operation_of(row: Row) -> int:
+    return row.operation
 
 
 def as_arguments(args: Any, kwargs: Mapping[str, Any] | None) -> tuple[tuple[Any, ...], dict[str, Any]]:
