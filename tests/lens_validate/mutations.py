@@ -1,16 +1,13 @@
 """Ways to falsify a recording: each yields recordings that are wrong in one place, and where.
 
-`uv run python -m tests.lens_validate.mutations` tries them all on every small model and prints the kill rates that are
-published in docs/validation.md.
+`tests.lens_validate.kill_rate` tries them all on every small model and publishes how many are found.
 """
 
 from __future__ import annotations
 
 import collections
 import itertools
-import sys
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -27,10 +24,8 @@ from lens_trace import (
     SequenceArgument,
     TensorRef,
     Tensors,
-    trace,
 )
 from lens_validate import ValidationReport, validate
-from tests.lens_validate.small_models import small_models
 
 
 class Mutant(NamedTuple):
@@ -465,9 +460,15 @@ def is_named(mutant: Mutant, report: ValidationReport) -> bool:
 def score(
     name: str, recording: Recording, model: torch.nn.Module | None, args: Any, *, most: int | None = None
 ) -> Score:
+    """Tries one mutation at every place of a recording, or at the first so many."""
+    return score_of(itertools.islice(MUTATIONS[name](recording), most), model, args)
+
+
+def score_of(mutants: Iterable[Mutant], model: torch.nn.Module | None, args: Any) -> Score:
+    """Validates each of these recordings."""
     made = killed = named = 0
     survivors: list[str] = []
-    for mutant in itertools.islice(MUTATIONS[name](recording), most):
+    for mutant in mutants:
         report = validate(mutant.recording, model, args) if model is not None else validate(mutant.recording)
         made += 1
         killed += not report
@@ -475,35 +476,3 @@ def score(
         if report or not is_named(mutant, report):
             survivors.append(f"{'SURVIVED' if report else f'named {report.causes}'}: {mutant.what}")
     return Score(made, killed, named, tuple(survivors))
-
-
-def main() -> None:
-    """Prints the kill rate of every mutation, without and with the model at hand."""
-    warnings.simplefilter("ignore")
-    is_verbose = "-v" in sys.argv
-    totals: dict[tuple[str, bool], list[int]] = {}
-    for model_name, (model, args) in small_models().items():
-        recording = trace(model, args, seed=1)
-        assert validate(recording, model, args), (model_name, str(validate(recording, model, args)))
-        for name in MUTATIONS:
-            for has_model in (False, True):
-                found = score(name, recording, model if has_model else None, args)
-                total = totals.setdefault((name, has_model), [0, 0, 0])
-                for i in range(3):
-                    total[i] += found[i]
-                if is_verbose:
-                    for survivor in found.survivors:
-                        print(
-                            f"# {model_name}, {'with' if has_model else 'without'} model, {name}: {survivor}",
-                            flush=True,
-                        )
-    print("| mutation | made | killed without model | named | killed with model | named |\n|---|---|---|---|---|---|")
-    for name in MUTATIONS:
-        alone, together = totals[name, False], totals[name, True]
-        print(f"| {name} | {alone[0]} | {alone[1]} | {alone[2]} | {together[1]} | {together[2]} |")
-    sums = [[sum(totals[n, m][i] for n in MUTATIONS) for i in range(3)] for m in (False, True)]
-    print(f"| all | {sums[0][0]} | {sums[0][1]} | {sums[0][2]} | {sums[1][1]} | {sums[1][2]} |")
-
-
-if __name__ == "__main__":
-    main()
