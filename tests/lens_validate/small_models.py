@@ -164,7 +164,7 @@ def into(x: Tensor) -> Tensor:
 
 
 def noise(x: Tensor) -> Tensor:
-    return F.dropout(x, 0.5) + torch.randn_like(x) * torch.bernoulli(torch.full_like(x, 0.3))
+    return F.dropout(x, 0.5) - x + torch.randn_like(x) * torch.bernoulli(torch.full_like(x, 0.3))
 
 
 def decisions(x: Tensor) -> Tensor:

@@ -11,7 +11,9 @@ from torch import Tensor
 
 from lens_trace import trace
 from lens_validate import validate
+from lens_validate._case import Case
 from lens_validate._exempt import EXEMPTIONS
+from lens_validate._proofs import other_factor_is_zero
 from tests.lens_validate.small_models import Function
 
 X = torch.randn(3, 4, generator=torch.Generator().manual_seed(1))
@@ -121,3 +123,13 @@ def test_no_exemption_without_a_proof() -> None:
     report = validate(trace(Function(lambda x: ignore(x, x * 2)), X))
     assert not report
     assert "does not matter" in report.having("failed")[0].reason
+
+
+def test_a_bias_of_zero_is_no_factor() -> None:
+    """The proof looks at the weight: a layer without bias to speak of is not one that multiplies by zero."""
+    x, weight, bias = torch.ones(2, 3), torch.ones(4, 3), torch.zeros(4)
+    tensors = {(0,): x, (1,): weight, (2,): bias}
+    case = Case("linear", (0,), [x, weight, bias], {}, tensors, [x @ weight.t()], lambda _: True)
+    assert not other_factor_is_zero(case)
+    case = Case("linear", (0,), [x, weight * 0, bias], {}, tensors, [x @ weight.t()], lambda _: True)
+    assert other_factor_is_zero(case)

@@ -128,7 +128,7 @@ def _isnan(tensor: Tensor) -> Tensor:
 def _beyond_tolerance(saved: Tensor, replayed: Tensor, wrong: Tensor, tolerance: Tolerance, output: int) -> str | None:
     # Only the elements that differ are looked at, in float64, so that the measuring itself rounds nothing.
     eps = torch.finfo(saved.dtype).eps
-    left, right = saved[wrong].to(torch.float64), replayed[wrong].to(torch.float64)
+    left, right = _chosen(saved, wrong), _chosen(replayed, wrong)
     allowed = ULPS * eps * left.abs()
     if tolerance.length > 1:
         eps_sum = eps if saved.element_size() >= 4 else torch.finfo(torch.float32).eps
@@ -142,6 +142,12 @@ def _beyond_tolerance(saved: Tensor, replayed: Tensor, wrong: Tensor, tolerance:
     beyond = torch.zeros_like(wrong)
     beyond[wrong] = bad
     return _first(saved, replayed, beyond)
+
+
+def _chosen(values: Tensor, places: Tensor) -> Tensor:
+    # Types of eight bits cannot be indexed everywhere.
+    values = values.to(torch.float32) if values.element_size() == 1 else values
+    return values[places].to(torch.float64)
 
 
 def _magnitude(saved: Tensor, wrong: Tensor, tolerance: Tolerance, output: int) -> Tensor:

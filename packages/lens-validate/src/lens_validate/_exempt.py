@@ -16,6 +16,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from lens_validate import _proofs as proofs
+from lens_validate import _proofs_of_places as places
 from lens_validate._case import Case
 from lens_validate._domains import CRASHES
 
@@ -82,34 +83,34 @@ EXEMPTIONS: tuple[Exemption, ...] = (
     Exemption(frozenset(), "any", "the result has no elements", proofs.nothing_to_show),
     Exemption(_named(_TAKERS), "part of input", "the part that it wrote is not taken", proofs.is_not_taken),
     Exemption(
-        _named("empty_like new_empty new_empty_strided"), "input", "only its shape is read", proofs.is_uninitialised
+        _named("empty_like new_empty new_empty_strided"), "input", "only its shape is read", proofs.only_shape_is_read
     ),
     Exemption(_named(_SHAPED), "input or other", "only its shape and dtype are read", proofs.only_shape_is_read),
     Exemption(_named(_WRITERS), "input", "fully overwritten", proofs.is_written_over),
     Exemption(frozenset(), "out", "fully overwritten", proofs.is_out),
-    Exemption(_named("where"), "input or other", "masked: the condition never takes it", proofs.where_takes_the_other),
-    Exemption(_named("where"), "condition", "both choices are equal", proofs.where_chooses_between_equals),
-    Exemption(_named("masked_fill"), "mask", "it fills in what is there already", proofs.fills_with_what_is_there),
+    Exemption(_named("where"), "input or other", "masked: the condition never takes it", places.where_takes_the_other),
+    Exemption(_named("where"), "condition", "both choices are equal", places.where_chooses_between_equals),
+    Exemption(_named("masked_fill"), "mask", "it fills in what is there already", places.fills_with_what_is_there),
     Exemption(
-        _named("masked_fill masked_scatter"), "value", "masked: nothing is selected", proofs.mask_selects_nothing
+        _named("masked_fill masked_scatter"), "value", "masked: nothing is selected", places.mask_selects_nothing
     ),
-    Exemption(_named("setitem index_put"), "value", "masked: nothing is selected", proofs.subscript_selects_nothing),
+    Exemption(_named("setitem index_put"), "value", "masked: nothing is selected", places.subscript_selects_nothing),
     Exemption(
         _named("setitem index_put scatter index_fill index_copy masked_fill"),
         "index",
         "it writes what is there already",
-        proofs.writes_what_is_there,
+        places.writes_what_is_there,
     ),
     Exemption(
-        _named(_READ_BY_INDEX + " " + _WRITTEN_BY_INDEX), "index", "there is one index only", proofs.is_one_index
+        _named(_READ_BY_INDEX + " " + _WRITTEN_BY_INDEX), "index", "there is one index only", places.is_one_index
     ),
-    Exemption(_INDEXED, "index", "everything that can be indexed is equal", proofs.reads_from_equals),
+    Exemption(_INDEXED, "index", "everything that can be indexed is equal", places.reads_from_equals),
     Exemption(
-        _named(_READ_BY_INDEX), "index", "everything that can be indexed is equal", proofs.every_index_reads_the_same
+        _named(_READ_BY_INDEX), "index", "everything that can be indexed is equal", places.every_index_reads_the_same
     ),
-    Exemption(_named(_WRITTEN_BY_INDEX), "index", "no valid index changes it", proofs.no_index_changes_anything),
-    Exemption(_named("setitem"), "index", "it writes what is there already", proofs.every_index_writes_what_is_there),
-    Exemption(_named("index_add scatter_add scatter_reduce"), "index", "what is added is zero", proofs.adds_zero_there),
+    Exemption(_named(_WRITTEN_BY_INDEX), "index", "no valid index changes it", places.no_index_changes_anything),
+    Exemption(_named("setitem"), "index", "it writes what is there already", places.every_index_writes_what_is_there),
+    Exemption(_named("index_add scatter_add scatter_reduce"), "index", "what is added is zero", places.adds_zero_there),
     Exemption(_named(_PRODUCTS), "either", "multiplied by zero", proofs.other_factor_is_zero),
     Exemption(
         _named("div rdiv floor_divide remainder fmod"), "divisor", "zero divided by it", proofs.numerator_is_zero
