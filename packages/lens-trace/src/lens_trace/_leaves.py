@@ -8,8 +8,10 @@ calls no method of unknown objects beyond mapping access.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
-from typing import Any, TypeAlias
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, ValuesView
+from types import SimpleNamespace
+from typing import Any, TypeAlias, cast
 
 import torch
 
@@ -17,6 +19,7 @@ Path: TypeAlias = "tuple[int | str, ...]"
 
 _ATOMS = (str, bytes, bool, int, float, complex, type(None), torch.dtype, torch.device, type)
 _DEEPEST = 50
+_SHALLOW = 5
 
 
 def tensor_leaves(value: Any, path: Path = ()) -> list[tuple[Path, torch.Tensor]]:
@@ -35,8 +38,8 @@ def children(value: Any) -> tuple[str, list[tuple[int | str, Any]]] | None:
         return None
     if isinstance(value, (list, tuple)):
         return "sequence", list(enumerate(value))
-    if isinstance(value, (set, frozenset)):
-        return "sequence", list(enumerate(value))
+    if isinstance(value, (set, frozenset, deque, ValuesView)):
+        return "sequence", list(enumerate(cast("Iterable[Any]", value)))
     if isinstance(value, Mapping):
         return "mapping", [(_key(key), item) for key, item in value.items()]
     data = getattr(type(value), "data", None)
@@ -50,7 +53,9 @@ def children(value: Any) -> tuple[str, list[tuple[int | str, Any]]] | None:
 def _attributes(value: Any) -> tuple[str, list[tuple[int | str, Any]]] | None:
     if callable(value) and not hasattr(value, "__dict__"):
         return None
-    if type(value).__module__.split(".")[0] in ("builtins", "numpy", "types", "functools", "torch"):
+    if type(value).__module__.split(".")[0] in ("builtins", "numpy", "types", "functools", "torch") and not (
+        isinstance(value, SimpleNamespace)
+    ):
         return None
     attributes: dict[str, Any] = dict(getattr(value, "__dict__", {}))
     owner: type = type(value)
@@ -79,13 +84,15 @@ def _walk(value: Any, path: Path, found: list[tuple[Path, torch.Tensor]], open_o
     open_objects.discard(id(value))
 
 
-def plain_leaves(value: Any) -> Iterator[torch.Tensor]:
+def plain_leaves(value: Any, depth: int = 0) -> Iterator[torch.Tensor]:
     """Yields the tensors in lists, tuples and mappings only: the cheap walk used at every module call."""
     if isinstance(value, torch.Tensor):
         yield value
+    elif depth > _SHALLOW:  # perhaps a container that contains itself
+        yield from (tensor for _, tensor in tensor_leaves(value))
     elif isinstance(value, (list, tuple)):
         for item in value:
-            yield from plain_leaves(item)
+            yield from plain_leaves(item, depth + 1)
     elif isinstance(value, Mapping):
         for item in value.values():
-            yield from plain_leaves(item)
+            yield from plain_leaves(item, depth + 1)

@@ -119,6 +119,25 @@ def _pass_through(
         mode.module = outside
 
 
+def call_model(mode: RecordingMode, model: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Calls the model itself, whose call is noted also where it has a `__call__` of its own."""
+    usual = torch.nn.Module.__call__
+    if type(model).__call__ is usual:
+        return model(*args, **kwargs)
+    original = torch.nn.Module._call_impl.__wrapped__  # pyright: ignore[reportFunctionMemberAccess]
+
+    def once(*args: Any, **kwargs: Any) -> Any:
+        # Its `__call__` may well go on to the usual one: that is the same call.
+        vars(model).pop("_call_impl", None)
+        return original(model, *args, **kwargs)
+
+    vars(model)["_call_impl"] = once
+    try:
+        return _one_layer(mode, lambda module, *args, **kwargs: module(*args, **kwargs))(model, *args, **kwargs)
+    finally:
+        vars(model).pop("_call_impl", None)
+
+
 def _layered(modes: tuple[RecordingMode, ...], original: Callable[..., Any]) -> Callable[..., Any]:
     # Traces within traces: each notes the module, the innermost first.
     call = original

@@ -23,6 +23,7 @@ from lens_trace._given import given
 from lens_trace._intercept import RecordingMode
 from lens_trace._keep import Keep, OnlyIds, OutputsOf, everything
 from lens_trace._leaves import tensor_leaves
+from lens_trace._modules import call_model
 from lens_trace._notes import note_failed_module
 from lens_trace._recorder import Recorder
 from lens_trace._recording import Recording
@@ -202,7 +203,7 @@ class _Session:
         exact = exact_for_backward(recorder.state) if self.keeps_graph else contextlib.nullcontext()
         try:
             with exact, attached((mode,)):
-                result = recorder.model(*args, **kwargs)
+                result = call_model(mode, recorder.model, args, kwargs)
             with torch._C.DisableTorchFunction():
                 for path, tensor in tensor_leaves(result):
                     name = ".".join(str(step) for step in path) or None
