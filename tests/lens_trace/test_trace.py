@@ -7,6 +7,7 @@ import copy
 import dataclasses
 import functools
 import threading
+import types
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar, NamedTuple
 
@@ -17,6 +18,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import lens_trace
+from lens_trace._leaves import tensor_leaves
 from tests.lens_trace.models import Calls, edges, find, names, traced
 
 X = torch.arange(6.0) + 1
@@ -199,6 +201,29 @@ def test_a_tensor_nobody_has_seen_is_a_source_with_its_address() -> None:
     assert [o.address for o in recording.trace.operations if o.kind == "constant"] == ["table", "inner.0.offsets.0"]
 
 
+def test_a_model_with_a_call_of_its_own_is_module_call_0() -> None:
+    class Around(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = nn.Linear(6, 6)
+
+        def __call__(self, x: torch.Tensor) -> torch.Tensor:
+            return self.inner(x) + 1
+
+    class Through(Around):
+        def __call__(self, x: torch.Tensor) -> torch.Tensor:
+            return nn.Module.__call__(self, x) * 2
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.inner(x)
+
+    for model in (Around(), Through()):
+        trace = lens_trace.trace(model, X).trace
+        assert [(c.address, c.pass_num, c.outputs) for c in trace.module_calls] == [("", 1, (2,)), ("inner", 1, (1,))]
+        assert [o.module_calls for o in trace.operations] == [(), (1,), (), ()]
+        assert "_call_impl" not in vars(model)
+
+
 def test_buffers_are_sources_and_may_be_returned_or_replaced() -> None:
     class Buffers(nn.Module):
         def __init__(self) -> None:
@@ -250,6 +275,31 @@ def test_arguments_and_outputs_of_any_shape() -> None:
         "pair.0", "pair.1", "record.logits", "custom.inside.deep.0",
     ]  # fmt: skip
     assert "constant" not in names(recording)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda x: collections.deque([x]),
+        lambda x: types.SimpleNamespace(x=x),
+        lambda x: collections.UserDict(x=x),
+        lambda x: collections.UserList([x]),
+        lambda x: {"x": x}.values(),
+        lambda x: types.MappingProxyType({"x": x}),
+    ],
+)
+def test_containers_of_the_standard_library_are_looked_into(make: Any) -> None:
+    recording = traced(lambda held: make(tensor_leaves(held)[0][1] * 2), make(X))
+    assert names(recording) == ["input", "mul", "output"]
+
+
+def test_a_container_that_contains_itself_is_walked_once() -> None:
+    def forward(x: torch.Tensor) -> list[Any]:
+        result: list[Any] = [x * 2]
+        result += [result, result]
+        return result
+
+    assert names(lens_trace.trace(nn.Sequential(Calls(forward)), X)) == ["input", "mul", "output"]
 
 
 def test_a_tensor_given_twice_is_one_input_but_each_output_leaf_is_one() -> None:

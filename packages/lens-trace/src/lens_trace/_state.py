@@ -2,20 +2,24 @@
 
 Parameters, buffers and the tensors given as arguments end a trace with the values they began with.  Nothing is copied
 in advance: a tensor is copied when a write to its memory is about to happen, and put back at the end through `.data`,
-which leaves version counters alone (a `copy_` would break a later backward).  Registrations that the forward changed
-(`self.buffer = ...`, a new `register_buffer`) are undone too.  Plain attributes that the model sets stay, and lazy
-modules stay made: there is no value to go back to.
+which leaves version counters alone (a `copy_` would break a later backward).  Registrations and flags that the forward
+changed are put back too (`lens_trace._registrations`).  Plain attributes that the model sets stay, and lazy modules
+stay made: there is no value to go back to.
+
+Several threads may trace one model at a time.  The first that writes a tensor copies it, the others share that copy, so
+that whoever ends last puts back what was there before all of them.
 """
 
 from __future__ import annotations
 
-from operator import is_
+import threading
 from typing import Any, NamedTuple
 
 import torch
 from torch.nn.parameter import is_lazy
 
 from lens_trace._addresses import Addresses
+from lens_trace._registrations import Registrations
 from lens_trace._snapshot import Snapshot
 from lens_trace._tensors import cloned, is_lazy_kind
 
@@ -48,8 +52,7 @@ class ModelState:
         self.buffers: list[torch.Tensor] = []
         self.buffer_of = self.addresses.buffer_of
         self.buffer_is_persistent: list[bool] = []
-        self._filled: list[tuple[dict[str, Any], dict[str, Any]]] = []
-        self._empty: list[dict[str, Any]] = []
+        self._registrations = Registrations()
         self._compiled: list[tuple[torch.nn.Module, Any]] = []
         self._changed: dict[int, list[_Before]] = {}
         self._inputs: dict[int, list[torch.Tensor]] = {}
@@ -83,7 +86,7 @@ class ModelState:
         if self.snapshot is not None:
             self.snapshot.before_write(storage)
         held = self._by_storage().get(storage, [])
-        self._changed[storage] = [_Before(t, t.data, t.data.clone()) for t in held if not t.is_meta and not is_lazy(t)]
+        self._changed[storage] = [_Before(t, t.data, _shared_copy(t)) for t in held if not t.is_meta and not is_lazy(t)]
 
     def before_everything(self) -> None:
         """Copies all that could be written: parameters so that nothing is copied unless they are."""
@@ -112,21 +115,16 @@ class ModelState:
 
     def add_inputs(self, tensors: list[torch.Tensor]) -> None:
         """Tells which tensors came as arguments."""
+        self._registrations.note_flags(tensors)
         for tensor in tensors:
             if not self.holds(tensor):
                 key = _storage(tensor)
                 if key is not None:
                     self._inputs.setdefault(key, []).append(tensor)
 
-    def restore(self) -> None:
-        """Puts registrations and values back."""
-        for live, before in self._filled:
-            if live.keys() != before.keys() or not all(map(is_, live.values(), before.values())):
-                live.clear()
-                live.update(before)
-        if any(self._empty):
-            for live in self._empty:
-                live.clear()
+    def restore(self, *, flags: bool = True) -> None:
+        """Puts registrations and values back, and which tensors require a gradient if `flags` says so."""
+        self._registrations.restore(flags=flags)
         for module, compiled in self._compiled:
             module._compiled_call_impl = compiled
         if not self._changed:
@@ -143,6 +141,8 @@ class ModelState:
         for before in changed:
             if before.is_touched():
                 _put_back(before.alias, before.copy)
+            if before.address is None:
+                _give_back(before.tensor)
         return [(before.tensor, before.alias) for before in changed]
 
     def _by_storage(self) -> dict[int, list[torch.Tensor]]:
@@ -161,7 +161,6 @@ class ModelState:
         # before every pass, so what can be worked out from the notes waits until somebody asks.
         modules, number_of = self.modules, self.number_of
         visits, registered = self.addresses.visits, self.addresses.registered
-        filled, empty = self._filled, self._empty
         wrapped: list[tuple[torch.nn.Module, torch.nn.Module]] = []
         stack: list[tuple[torch.nn.Module, int, str]] = [(model, -1, "")]
         while stack and len(visits) < _MOST_ADDRESSES:
@@ -181,18 +180,12 @@ class ModelState:
                 is_plain = type(parameters) is dict  # scripted modules keep theirs in C++
                 if parameters:
                     own_parameters = parameters.copy() if is_plain else dict(parameters.items())
-                    if is_plain:
-                        filled.append((parameters, own_parameters))
-                elif is_plain:
-                    empty.append(parameters)
                 if buffers:
                     own_buffers = self._note_buffers(module, buffers)
-                    if is_plain:
-                        filled.append((buffers, own_buffers))
-                elif is_plain:
-                    empty.append(buffers)
                 registered.append((own_parameters, own_buffers))
                 own = module.__dict__
+                if is_plain:
+                    self._registrations.note(own, own_parameters, own_buffers, parts.copy() if parts else None)
                 if own.get("_compiled_call_impl") is not None:  # compiled in place: run what it was made from
                     self._compiled.append((module, own["_compiled_call_impl"]))
                 if "_hf_hook" in own:
@@ -213,6 +206,7 @@ class ModelState:
         held = [p for own, _ in registered if own is not None for p in own.values() if p is not None]
         unique = dict(zip(map(id, held), held, strict=True))
         self.parameters.extend(unique.values())
+        self._registrations.note_flags(self.parameters)
         self.parameter_of.update(zip(unique, range(len(unique)), strict=True))
 
     def _note_buffers(self, module: torch.nn.Module, buffers: Any) -> dict[str, torch.Tensor | None]:
@@ -249,9 +243,29 @@ class _Before(NamedTuple):
 
 def _lazily(tensor: torch.Tensor) -> _Before:
     alias = tensor.data
-    copy = cloned(alias) if is_lazy_kind(alias) else alias.clone()
-    is_shared = is_lazy_kind(alias) and _is_lazy_copy(copy)
-    return _Before(tensor, alias, copy, _address_of(alias) if is_shared else None)
+    copy = cloned(alias) if is_lazy_kind(alias) else None
+    if copy is None or not _is_lazy_copy(copy):
+        return _Before(tensor, alias, _shared_copy(tensor))
+    return _Before(tensor, alias, copy, _address_of(alias))
+
+
+_lock = threading.Lock()
+_copies: dict[int, tuple[torch.Tensor, torch.Tensor, int]] = {}
+
+
+def _shared_copy(tensor: torch.Tensor) -> torch.Tensor:
+    with _lock:
+        known = _copies.get(id(tensor))
+        copy, count = (tensor.data.clone(), 0) if known is None else known[1:]
+        _copies[id(tensor)] = (tensor, copy, count + 1)
+        return copy
+
+
+def _give_back(tensor: torch.Tensor) -> None:
+    with _lock:
+        _, copy, count = _copies.pop(id(tensor))
+        if count > 1:
+            _copies[id(tensor)] = (tensor, copy, count - 1)
 
 
 def _is_equal(one: torch.Tensor, other: torch.Tensor) -> bool:

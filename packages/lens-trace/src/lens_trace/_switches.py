@@ -27,64 +27,81 @@ from lens_trace._modules import active, wrapped_call
 from lens_trace._undispatched import replace, undo_all, wrap_scripted, wrap_undispatched
 
 _lock = threading.RLock()
-_count = 0
-_undo: list[Callable[[], None]] = []
 _RECURSION_FACTOR = 4
+_ATTEMPTS = 10
+
+Undo = Callable[[], None]
+
+
+class _Counted:
+    """Switches that are turned by the first who needs them and turned back by the last."""
+
+    def __init__(self, *steps: Callable[[], Undo]) -> None:
+        self._steps = steps
+        self._count = 0
+        self._undo: list[Undo] = []
+
+    @contextmanager
+    def turned(self) -> Generator[None, None, None]:
+        """Turns them for the length of the body."""
+        with _lock:
+            if self._count == 0:
+                self._turn()
+            self._count += 1
+        try:
+            yield
+        finally:
+            self._leave()
+
+    def forget(self) -> None:
+        """Turns everything back, whoever needs it."""
+        self._count = 0
+        self._turn_back()
+
+    def _turn(self) -> None:
+        try:
+            for step in self._steps:
+                self._undo.append(step())
+        except BaseException:
+            self._turn_back()
+            raise
+
+    def _leave(self) -> None:
+        # An interrupt may come in the middle of this: what was turned is turned back all the same, then it goes on.
+        is_counted = False
+        interrupted: BaseException | None = None
+        for _ in range(_ATTEMPTS):
+            try:
+                with _lock:
+                    if not is_counted:
+                        is_counted = True
+                        self._count -= 1
+                    if self._count == 0:
+                        self._turn_back()
+                break
+            except BaseException as error:
+                interrupted = error
+        if interrupted is not None:
+            raise interrupted
+
+    def _turn_back(self) -> None:
+        while self._undo:  # each step may be undone twice
+            self._undo[-1]()
+            self._undo.pop()
 
 
 @contextmanager
 def recording_switches() -> Generator[None, None, None]:
     """Turns every switch for the length of the body."""
-    global _count
-    with _lock:
-        if _count == 0:
-            _turn_on()
-        _count += 1
-    try:
+    with _results.turned(), _watching.turned():
         yield
-    finally:
-        with _lock:
-            _count -= 1
-            if _count == 0:
-                _turn_off()
 
 
 @contextmanager
 def plain_switches() -> Generator[None, None, None]:
     """Turns only what changes results (the fused attention path, compiled code), for a forward to compare with."""
-    with _lock:
-        undo = [_switch_fastpath_off(), _force_eager()]
-    try:
+    with _results.turned():
         yield
-    finally:
-        with _lock:
-            for step in reversed(undo):
-                step()
-
-
-def _turn_on() -> None:
-    steps: list[Callable[[], Callable[[], None]]] = [
-        _switch_fastpath_off,
-        _force_eager,
-        _enter_composites,
-        _wrap_modules,
-        wrap_scripted,
-        wrap_undispatched,
-        _wrap_threads,
-        _raise_recursion_limit,
-        _pause_collector,
-    ]
-    try:
-        for step in steps:
-            _undo.append(step())
-    except BaseException:
-        _turn_off()
-        raise
-
-
-def _turn_off() -> None:
-    while _undo:
-        _undo.pop()()
 
 
 def _switch_fastpath_off() -> Callable[[], None]:
@@ -148,16 +165,14 @@ def _pause_collector() -> Callable[[], None]:
 @contextmanager
 def attached(modes: tuple[RecordingMode, ...]) -> Generator[None, None, None]:
     """Makes modes the active ones of this thread, pushed in order."""
-    before = active.modes
+    before, depth = active.modes, torch._C._len_torch_function_stack()
     active.modes = (*before, *modes)
-    pushed = 0
     try:
         for mode in modes:
             torch._C._push_on_torch_function_stack(mode)
-            pushed += 1
         yield
     finally:
-        for _ in range(pushed):
+        while torch._C._len_torch_function_stack() > depth:
             torch._C._pop_torch_function_stack()
         active.modes = before
 
@@ -205,14 +220,21 @@ def _wrap_submit(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _forget_in_child() -> None:
-    # A forked worker inherits the switches but not the traces: it works plainly.
-    global _count
+    # A forked worker inherits the switches but not the traces: it works plainly.  The lock may have been somebody's.
+    global _lock
+    _lock = threading.RLock()
     active.modes = ()
     while torch._C._len_torch_function_stack():
         torch._C._pop_torch_function_stack()
-    _turn_off()
-    _count = 0
+    _watching.forget()
+    _results.forget()
 
+
+_results = _Counted(_switch_fastpath_off, _force_eager)
+_watching = _Counted(
+    _enter_composites, _wrap_modules, wrap_scripted, wrap_undispatched, _wrap_threads, _raise_recursion_limit,
+    _pause_collector,
+)  # fmt: skip
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_in_child)

@@ -217,7 +217,7 @@ class _Session:
         recorder.record_of = None  # nothing may keep the model alive but what the recording says
         with torch._C.DisableTorchFunction():
             recorder.saver.seal(recorder.memory.alive)
-            recorder.state.restore()
+            recorder.state.restore(flags=not self.keeps_graph)
         tensors = recorder.saver.finish()
         facts = note_facts(recorder)
         freezer = Freezer(recorder)

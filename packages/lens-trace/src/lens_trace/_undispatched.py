@@ -165,7 +165,12 @@ def _shadow_set() -> Callable[[], None]:
         return record_call(lambda *_, **__: inherited(self, *args, **kwargs), role, (self, *shown), kwargs)
 
     setattr(torch.Tensor, "set_", set_)  # noqa: B010 - an assignment would be taken for a redefinition
-    return lambda: delattr(torch.Tensor, "set_")
+
+    def undo() -> None:
+        if "set_" in vars(torch.Tensor):
+            delattr(torch.Tensor, "set_")
+
+    return undo
 
 
 def undo_all(steps: list[Callable[[], None]]) -> None:

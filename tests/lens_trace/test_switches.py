@@ -1,0 +1,69 @@
+"""Process-wide switches are turned back by the last who needs them, whatever happens in between."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import nn
+
+import lens_trace
+from lens_trace import _switches
+from tests.lens_trace.models import Calls
+
+X = torch.arange(6.0) + 1
+
+
+def test_overlapping_plain_forwards_leave_the_fast_path_on() -> None:
+    first_runs, second_runs = threading.Event(), threading.Event()
+
+    def first(x: torch.Tensor) -> torch.Tensor:
+        first_runs.set()
+        second_runs.wait(10)
+        return x
+
+    def second(x: torch.Tensor) -> torch.Tensor:
+        second_runs.set()
+        worker.join(10)
+        return x
+
+    worker = threading.Thread(target=lambda: lens_trace.run_plain(Calls(first), X))
+    worker.start()
+    first_runs.wait(10)
+    lens_trace.run_plain(Calls(second), X)
+    assert torch.backends.mha.get_fastpath_enabled()
+
+
+def test_an_interrupt_while_switches_are_turned_back_is_told_after_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    undone: list[str] = []
+    interrupts = [KeyboardInterrupt()]
+
+    def undo() -> None:
+        if interrupts:
+            raise interrupts.pop()
+        undone.append("first")
+
+    def last() -> None:
+        undone.append("last")
+
+    def steps(undo: Callable[[], None]) -> Callable[[], Callable[[], None]]:
+        return lambda: undo
+
+    switches = _switches._Counted(steps(undo), steps(last))
+    with pytest.raises(KeyboardInterrupt), switches.turned():
+        pass
+    assert undone == ["last", "first"]
+
+
+def test_the_mode_is_gone_though_the_stack_was_disturbed() -> None:
+    class Disturbs(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = x + 1
+            mode = torch._C._get_function_stack_at(0)
+            torch._C._push_on_torch_function_stack(mode)
+            return y
+
+    lens_trace.trace(Disturbs(), X)
+    assert torch._C._len_torch_function_stack() == 0
