@@ -133,9 +133,13 @@ def call_model(mode: RecordingMode, model: torch.nn.Module, args: tuple[Any, ...
 
     vars(model)["_call_impl"] = once
     try:
-        return _one_layer(mode, lambda module, *args, **kwargs: module(*args, **kwargs))(model, *args, **kwargs)
+        return _one_layer(mode, _by_its_own_call)(model, *args, **kwargs)
     finally:
         vars(model).pop("_call_impl", None)
+
+
+def _by_its_own_call(model: torch.nn.Module, /, *args: Any, **kwargs: Any) -> Any:
+    return model(*args, **kwargs)
 
 
 def _layered(modes: tuple[RecordingMode, ...], original: Callable[..., Any]) -> Callable[..., Any]:
