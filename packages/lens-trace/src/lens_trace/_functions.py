@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from lens_trace._function_names import ESCAPE_NAMES, METADATA_NAMES, METADATA_PROPERTIES, PLAIN_NAMES, READ_NAMES
+from lens_trace._higher_order import WRITTEN_OUT
 from lens_trace._opening import open_function
 from lens_trace._role import COMPOSITE, ESCAPE, METADATA, OPERATION, PLAIN, READ, Role
 from lens_trace._writes import aten_packet, find_writes
@@ -56,7 +57,9 @@ def _is_closure_like(function: Any) -> bool:
 def _make_role(function: Any) -> Role:
     name, qualified_name, family = _names(function)
     role = Role(function, _kind(function, name, family), name, qualified_name, family)
-    if role.kind == COMPOSITE:
+    if isinstance(function, torch._ops.HigherOrderOperator) and name in WRITTEN_OUT:
+        role.kind, role.opened = COMPOSITE, WRITTEN_OUT[name]
+    elif role.kind == COMPOSITE:
         role.opened = open_function(function)
     find_writes(role)
     role.is_random = _draws_random_numbers(role)

@@ -29,6 +29,7 @@ from lens_trace._undispatched import replace, undo_all, wrap_scripted, wrap_undi
 _lock = threading.RLock()
 _RECURSION_FACTOR = 4
 _ATTEMPTS = 10
+_is_eager = [False]
 
 Undo = Callable[[], None]
 
@@ -52,6 +53,11 @@ class _Counted:
             yield
         finally:
             self._leave()
+
+    def add(self, step: Callable[[], Undo]) -> None:
+        """Turns one more of them, if the others are turned now."""
+        if self._count:
+            self._undo.append(step())
 
     def forget(self) -> None:
         """Turns everything back, whoever needs it."""
@@ -118,7 +124,29 @@ def _force_eager() -> Callable[[], None]:
         return _do_nothing
     setter = stance("force_eager")
     setter.__enter__()
-    return lambda: setter.__exit__(None, None, None)
+    _is_eager[0] = True
+
+    def undo() -> None:
+        setter.__exit__(None, None, None)
+        _is_eager[0] = False
+
+    return undo
+
+
+def _watch_compile() -> Callable[[], None]:
+    # `torch.cond`, `while_loop` and flex attention compile themselves, and may be the first that do.
+    def wrap(original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def compile(*args: Any, **kwargs: Any) -> Any:
+            result = original(*args, **kwargs)
+            with _lock:
+                if not _is_eager[0]:
+                    _results.add(_force_eager)
+            return result
+
+        return compile
+
+    return replace(torch, "compile", wrap)
 
 
 def _do_nothing() -> None:
@@ -230,7 +258,7 @@ def _forget_in_child() -> None:
     _results.forget()
 
 
-_results = _Counted(_switch_fastpath_off, _force_eager)
+_results = _Counted(_switch_fastpath_off, _force_eager, _watch_compile)
 _watching = _Counted(
     _enter_composites, _wrap_modules, wrap_scripted, wrap_undispatched, _wrap_threads, _raise_recursion_limit,
     _pause_collector,
