@@ -57,10 +57,10 @@ def _is_closure_like(function: Any) -> bool:
 def _make_role(function: Any) -> Role:
     name, qualified_name, family = _names(function)
     role = Role(function, _kind(function, name, family), name, qualified_name, family)
-    if isinstance(function, torch._ops.HigherOrderOperator) and name in WRITTEN_OUT:
-        role.kind, role.opened = COMPOSITE, WRITTEN_OUT[name]
-    elif role.kind == COMPOSITE:
+    if role.kind == COMPOSITE:
         role.opened = open_function(function)
+    elif isinstance(function, torch._ops.HigherOrderOperator) and name in WRITTEN_OUT:
+        role.kind, role.opened = COMPOSITE, WRITTEN_OUT[name]
     find_writes(role)
     role.is_random = _draws_random_numbers(role)
     role.is_simple = (
