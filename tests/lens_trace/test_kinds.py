@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 import lens_trace
@@ -56,3 +59,53 @@ def test_a_lazy_model_is_usable_after_its_first_pass_was_a_trace() -> None:
     assert torch.equal(recording.parameters[0], model[0].weight)
     assert [p.shape for p in recording.trace.parameters] == [(3, 6), (3,), (3,), (3,)]
     assert model(x).shape == (4, 3)
+
+
+def test_meta_models_trace_without_memory() -> None:
+    with torch.device("meta"):
+        model = nn.Sequential(*[nn.Linear(50_000, 50_000) for _ in range(8)])
+        x = torch.empty(64, 50_000)
+    recording = lens_trace.trace(model, x)
+    assert names(recording).count("linear") == 8
+    assert recording.tensors.nbytes == 0
+    assert sum(p.nbytes for p in recording.trace.parameters) > 70e9
+
+
+@pytest.mark.filterwarnings("ignore:.*quantiz.*")
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: torch.eye(6).to_sparse(),
+        lambda: torch.complex(X, X),
+        lambda: X > 2,
+        lambda: torch.tensor(3.0),
+        lambda: torch.empty(0),
+        lambda: X.bfloat16(),
+        lambda: X.half(),
+        lambda: torch.quantize_per_tensor(X, 0.1, 0, torch.quint8),
+        lambda: torch.arange(6),
+        lambda: nn.Parameter(X),
+    ],
+)
+def test_kinds_of_tensors(make: Any) -> None:
+    x = make()
+    recording = traced(lambda t: t.clone(), x)
+    assert names(recording)[-2:] == ["clone", "output"]
+    saved = recording.tensors[recording.trace.outputs[0]]
+    assert saved.dtype == x.dtype and saved.shape == x.shape
+
+
+def test_subclasses_keep_their_own_protocol() -> None:
+    class Logged(torch.Tensor):
+        calls: ClassVar[list[str]] = []
+
+        @classmethod
+        def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            cls.calls.append(func.__name__)
+            return super().__torch_function__(func, types, args, kwargs or {})
+
+    x = X.clone().as_subclass(Logged)
+    recording = traced(lambda t: F.softmax(t, 0) + 1, x)
+    assert "softmax" in Logged.calls
+    assert names(recording)[-3:] == ["softmax", "add", "output"]
+    assert isinstance(recording.tensors[recording.trace.outputs[0]], torch.Tensor)

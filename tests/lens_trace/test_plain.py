@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import copy
 import dataclasses
 from typing import Any, NamedTuple
 
@@ -88,3 +89,15 @@ def test_the_input_returned_unchanged_is_the_input(run: Any) -> None:
     x = torch.ones(3)
     result = run(nn.Identity(), x)
     assert result is x or torch.equal(result.tensors[result.trace.outputs[0]], x)
+
+
+def test_run_plain_returns_the_ground_truth_and_changes_nothing() -> None:
+    model = nn.Sequential(nn.Linear(6, 6), nn.BatchNorm1d(6), nn.Dropout(0.5)).train()
+    before = copy.deepcopy(model.state_dict())
+    x = torch.rand(4, 6)
+    state = torch.get_rng_state()
+    plain = lens_trace.run_plain(model, x, seed=7)
+    recording = lens_trace.trace(model, x, seed=7)
+    assert torch.equal(plain, recording.tensors[recording.trace.outputs[0]])
+    assert torch.equal(state, torch.get_rng_state())
+    assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())

@@ -1,0 +1,122 @@
+"""Module calls, their borders and addresses."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+import lens_trace
+from tests.lens_trace.models import Calls, names
+
+X = torch.arange(6.0) + 1
+
+
+def test_a_model_with_a_call_of_its_own_is_module_call_0() -> None:
+    class Around(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = nn.Linear(6, 6)
+
+        def __call__(self, x: torch.Tensor) -> torch.Tensor:
+            return self.inner(x) + 1
+
+    class Through(Around):
+        def __call__(self, x: torch.Tensor) -> torch.Tensor:
+            return nn.Module.__call__(self, x) * 2
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.inner(x)
+
+    for model in (Around(), Through()):
+        trace = lens_trace.trace(model, X).trace
+        assert [(c.address, c.pass_num, c.outputs) for c in trace.module_calls] == [("", 1, (2,)), ("inner", 1, (1,))]
+        assert [o.module_calls for o in trace.operations] == [(), (1,), (), ()]
+        assert "_call_impl" not in vars(model)
+
+
+@pytest.mark.parametrize(
+    "module", [nn.Identity(), nn.Dropout(0.5).eval(), nn.Sequential(), nn.Sequential(nn.Identity(), nn.Identity())]
+)
+def test_borders_of_modules_that_do_nothing_stay(module: nn.Module) -> None:
+    recording = lens_trace.trace(nn.Sequential(module, nn.ReLU()), X)
+    call = next(c for c in recording.trace.module_calls if c.address == "0")
+    assert len(call.outputs) == 1
+    assert recording.trace.operations[call.outputs[0]].module_calls[0] == call.id
+
+
+def test_a_module_that_hands_one_of_two_tensors_on_gets_no_identity() -> None:
+    recording = lens_trace.trace(nn.Sequential(Calls(lambda x: (x * 2, x)), Calls(lambda p: p[0] + p[1])), X)
+    assert names(recording) == ["input", "mul", "add", "output"]
+    assert recording.trace.module_calls[1].outputs == (1, 0)
+
+
+def test_shared_modules_and_tied_parameters_have_all_addresses() -> None:
+    class Shares(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a = nn.Linear(6, 6)
+            self.b = nn.ModuleDict({"again": self.a, "tied": nn.Linear(6, 6)})
+            self.b["tied"].weight = self.a.weight
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.b["tied"](self.b["again"](self.a(x)))
+
+    trace = lens_trace.trace(Shares(), X).trace
+    assert trace.parameters[0].addresses == ("a.weight", "b.again.weight", "b.tied.weight")
+    assert [(c.address, c.pass_num) for c in trace.module_calls] == [("", 1), ("a", 1), ("a", 2), ("b.tied", 1)]
+
+
+def test_recurrent_layers_of_torch_record_their_outputs() -> None:
+    recording = lens_trace.trace(nn.LSTM(3, 4, 2), torch.rand(5, 1, 3))
+    outputs = [o for o in recording.trace.operations if o.function and o.function.name == "lstm"]
+    assert [o.output_index for o in outputs] == [0, 1, 2]
+    assert len({o.call_id for o in outputs}) == 1
+    assert len(outputs[0].parameters) == 8
+
+
+def test_models_are_unwrapped_and_refused_with_a_way_out() -> None:
+    wrapped = nn.DataParallel(nn.Linear(6, 6))
+    assert [m.addresses[0] for m in lens_trace.trace(wrapped, X).trace.modules] == [""]
+    with pytest.raises(lens_trace.NotAModuleError, match="instance"):
+        lens_trace.trace(nn.Linear, X)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(lens_trace.NotAModuleError):
+        lens_trace.trace("model", X)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(lens_trace.MixedDevicesError, match=r"\.to\('cpu'\)"):
+        lens_trace.trace(nn.Linear(6, 6), X.to("meta"))
+
+
+def test_deep_nesting_does_not_end_in_a_recursion_error() -> None:
+    model: nn.Module = nn.ReLU()
+    for _ in range(200):
+        model = nn.Sequential(model)
+    model(X)
+    assert len(lens_trace.trace(model, X).trace.module_calls) == 201
+
+
+def test_lazy_parametrised_and_recursive_models_trace() -> None:
+    from torch.nn.utils import parametrizations
+
+    x = torch.rand(4, 6)
+    lazy = nn.Sequential(nn.LazyLinear(5), nn.LazyBatchNorm1d())
+    assert {"linear", "batch_norm"} <= set(names(lens_trace.trace(lazy, x)))
+    assert "_weight_norm" in names(lens_trace.trace(parametrizations.weight_norm(nn.Linear(6, 6)), x))
+    spectral = parametrizations.spectral_norm(nn.Linear(6, 6)).train()
+    before = copy.deepcopy(spectral.state_dict())
+    lens_trace.trace(spectral, x)
+    assert all(torch.equal(before[key], value) for key, value in spectral.state_dict().items())
+
+    class ContainsItself(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(6, 6)
+            self._modules["me"] = self
+
+        def forward(self, x: torch.Tensor, n: int = 2) -> torch.Tensor:
+            return x if n == 0 else self(self.linear(x), n - 1)
+
+    recording = lens_trace.trace(ContainsItself(), x)
+    assert names(recording) == ["input", "linear", "linear", "identity", "output"]
+    assert [c.pass_num for c in recording.trace.module_calls if c.address == ""] == [1, 2, 3]

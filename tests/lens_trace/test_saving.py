@@ -1,0 +1,59 @@
+"""What is kept, in which form, and who is shown it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import lens_trace
+from tests.lens_trace.models import traced
+
+X = torch.arange(6.0) + 1
+
+
+def test_keep_chooses_what_is_saved() -> None:
+    model = nn.Sequential(nn.Linear(6, 6), nn.ReLU(), nn.Sequential(nn.Linear(6, 3), nn.Tanh()))
+    trace = lens_trace.trace
+    assert list(trace(model, X, keep=lens_trace.nothing).tensors) == []
+    assert list(trace(model, X, keep=lens_trace.only([2, 3])).tensors) == [2, 3]
+    assert list(trace(model, X, keep=lens_trace.outputs_of(["0", "2"])).tensors) == [1, 4]
+    assert list(trace(model, X, keep=lens_trace.outputs_of("")).tensors) == [4, 5]
+    chosen = trace(model, X, keep=lambda o: o.function is not None and o.function.name == "linear")
+    assert list(chosen.tensors) == [1, 3]
+    with pytest.raises(lens_trace.NotSavedError, match="keep"):
+        chosen.tensors[2]
+    with pytest.raises(lens_trace.SelectionError, match="no module"):
+        trace(model, X, keep=lens_trace.outputs_of("2.9"))
+    with pytest.raises(lens_trace.SelectionError):
+        trace(model, X, keep="all")  # pyright: ignore[reportArgumentType]
+
+
+def test_stored_copies_can_be_of_another_type() -> None:
+    recording = traced(lambda x: (x * 2, x.argmax()), X, dtype=torch.float16)
+    assert recording.tensors[1].dtype == torch.float16
+    assert recording.tensors[2].dtype == torch.int64
+
+
+def test_a_sink_sees_every_operation_and_may_stop_the_pass() -> None:
+    seen: list[str] = []
+
+    def sink(operation: lens_trace.Operation, arguments: Any, output: torch.Tensor) -> None:
+        seen.append(operation.function.name)  # pyright: ignore[reportOptionalMemberAccess]
+        assert tuple(output.shape) == operation.output.shape
+        if operation.function.name == "relu":  # pyright: ignore[reportOptionalMemberAccess]
+            raise lens_trace.StopTrace
+
+    model = nn.Sequential(nn.Linear(6, 6), nn.ReLU(), nn.Tanh())
+    recording = lens_trace.trace(model, X, sink=sink)
+    assert seen == ["linear", "relu"]
+    assert not recording.trace.is_complete
+    assert list(recording.tensors) == [0, 1, 2]
+
+
+def test_a_sink_is_shown_arguments_as_they_were_before_the_call() -> None:
+    shown: list[torch.Tensor] = []
+    traced(lambda x: (x * 1).add_(5), X, sink=lambda o, arguments, out: shown.append(arguments[0][0].clone()))
+    assert torch.equal(shown[1], X)
