@@ -165,7 +165,8 @@ class Recorder:
         reference = self.reference(tensor)
         key = self.memory.storage_key(tensor)
         operation = self._source("output", tensor, key, path=path, name=name, source=reference)
-        self.saver.returned(operation, tensor)
+        # What is put back at the end is handed on as it is now.
+        self.saver.returned(operation, tensor.clone() if self.state.will_be_put_back(tensor) else tensor)
         return operation
 
     def _source(self, kind: str, tensor: torch.Tensor, key: int | None, *, path: tuple[int | str, ...] = (),

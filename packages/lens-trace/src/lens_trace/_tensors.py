@@ -77,6 +77,11 @@ class Tensors(Mapping[OperationId, torch.Tensor]):
     def __len__(self) -> int:
         return len(self._payloads)
 
+    @property
+    def written_keys(self) -> tuple[tuple[int, int], ...]:
+        """What operations wrote beside their outputs, as `written` takes it."""
+        return tuple(self._written)
+
     def written(self, operation: OperationId | int, write: int) -> torch.Tensor:
         """Returns what an operation wrote beside its output (`Operation.writes[write]`)."""
         try:
