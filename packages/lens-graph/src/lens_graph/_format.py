@@ -88,8 +88,10 @@ class Conclusions(Struct, frozen=True):
 
 
 class StoredPart(Struct, frozen=True, gc=False):
-    """One array in a file of tensors/."""
+    """One array in a file of tensors/; equal arrays are there once."""
 
+    role: str
+    """Which part of the value it is; empty where there is one only."""
     file: str
     """Name of the file within the folder."""
     name: str

@@ -42,7 +42,7 @@ class GradientFields(View):
         """
         source = self._facts.payloads.gradients
         operation = self._facts.graph.operations[self.node]
-        if source is None or source.reason(operation) is not None:
+        if source is None or not is_saved(self._facts, self.node) or source.reason(operation) is not None:
             raise NotSavedError(self._reason())
         found = source.of(operation)
         return [found.get(number) for number in range(1, source.passes + 1)]
@@ -73,7 +73,9 @@ class GradientFields(View):
     def _spec(self) -> tuple[tuple[int, ...], str, int] | None:
         source = self._facts.payloads.gradients
         operation = self._facts.graph.operations[self.node]
-        return None if source is None or source.reason(operation) is not None else source.spec(operation)
+        if source is None or not is_saved(self._facts, self.node) or source.reason(operation) is not None:
+            return None
+        return source.spec(operation)
 
     def _reason(self) -> str:
         facts = self._facts
@@ -82,11 +84,11 @@ class GradientFields(View):
         if source is None:
             return f"no gradient of {name} was saved: ask for gradients with save_gradients=True"
         operation = operation_at(facts, self.node)
+        if not is_saved(facts, self.node):
+            return f"no gradient of {name} was saved, because its tensor was not: name it in layers="
         told = source.reason(operation.id)
         if told is not None:
             return f"autograd does not tell the gradient of {name}: {told}"
-        if not is_saved(facts, self.node):
-            return f"no gradient of {name} was saved, because its tensor was not: name it in layers="
         if not operation.output.requires_grad:
             return f"{name} has no gradient: autograd did not follow it (requires_grad is False)"
         return f"no backward pass has reached {name}: call backward on a loss made of history.output_tensors"

@@ -17,12 +17,12 @@ from lens_graph._format import StoredTensor, TensorIndex
 class TensorFiles(Protocol):
     """Can write the tensors of a history to a folder."""
 
-    def check(self) -> None:
+    def check(self, selected: frozenset[int] | None) -> None:
         """Raises `SaveError`, naming the operation, when some tensor cannot be written; writes nothing."""
         ...
 
-    def write(self, folder: FolderWriter) -> TensorIndex:
-        """Writes all tensors and gradients."""
+    def write(self, folder: FolderWriter, selected: frozenset[int] | None) -> TensorIndex:
+        """Writes the tensors and gradients of the selected operations; None for all of them."""
         ...
 
 

@@ -1,7 +1,8 @@
 """How does a history become a folder?
 
 Everything that could be refused is refused before the first file is made: records that cannot be encoded, tensors that
-no file can hold, a path that is taken.  The tables are written for other programs; loading draws them from the records.
+no file can hold, a path that is taken.  The tables are written for other programs, loading draws them from the records;
+a folder that was filled while the model ran has none, since whoever needs that has no memory to spare.
 """
 
 from __future__ import annotations
@@ -32,14 +33,20 @@ def save_history(facts: Interpretation, path: str | os.PathLike[str], *, overwri
     records = encode_records(facts)
     files = facts.payloads.tensor_files
     if files is not None:
-        files.check()
+        files.check(facts.selected)
     elif facts.payloads.tensors:
         raise SaveError(
             f"This history of {facts.trace.model_name} holds tensors, and lens-graph alone cannot write them. Make it "
             "with lens_torch (get_model_activations, load), or build it without tensors."
         )
     with FolderWriter(path, overwrite=overwrite) as folder:
-        index = TensorIndex((), 0, False, 0, ()) if files is None else files.write(folder)
+        # polars takes a moment and much address space, so it is loaded for this only.
+        from lens_graph._tables import Tables, table_names
+
+        index = TensorIndex((), 0, False, 0, ()) if files is None else files.write(folder, facts.selected)
+        tables = Tables(facts)
+        for name in table_names():
+            folder.write(f"tables/{name}.parquet", tables.as_parquet(name))
         write_structure(facts, folder, index, records)
 
 
@@ -53,10 +60,7 @@ def encode_records(facts: Interpretation) -> bytes:
 
 
 def write_structure(facts: Interpretation, folder: FolderWriter, index: TensorIndex, records: bytes) -> None:
-    """Writes all but the tensors and makes the folder whole."""
-    # polars takes a moment to load, and who never saves does not wait for it.
-    from lens_graph._tables import Tables, table_names
-
+    """Writes the records and makes the folder whole."""
     operations = facts.graph.operations
     conclusions = Conclusions(
         operations=operations,
@@ -68,9 +72,6 @@ def write_structure(facts: Interpretation, folder: FolderWriter, index: TensorIn
     folder.write(TRACE, records)
     folder.write(CONCLUSIONS, _encode(conclusions, "What was concluded"))
     folder.write(INDEX, _encode(index, "The list of tensors"))
-    tables = Tables(facts)
-    for name in table_names():
-        folder.write(f"tables/{name}.parquet", tables.as_parquet(name))
     folder.finish(facts.trace.model_name, facts.trace.versions)
 
 
