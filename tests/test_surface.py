@@ -13,7 +13,8 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ["lens_cli", "lens_graph", "lens_torch", "lens_trace", "lens_validate", "lens_viz"]
 SIGNATURES = {
     "get_model_activations": "model, input_args=(), input_kwargs=None, *, layers='all', random_seed=None, detach=True,"
-    " device=None, dtype=None, transform=None, stop_early=False, vis_opt='none', vis_outpath=None",
+    " device=None, dtype=None, transform=None, stop_early=False, save_to=None,"
+    " save_gradients=False, vis_opt='none', vis_outpath=None",
     "get_model_structure": "model, input_args=(), input_kwargs=None, *, random_seed=None",
     "show_model_graph": "model, input_args=(), input_kwargs=None, *, mode='unrolled', depth=None, show_buffers=False,"
     " direction='TB', outpath=None, random_seed=None",

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
 from lens_graph import ModelHistory, Selector, read_selector
+from lens_torch._keeping import Keeping
 from lens_torch._picture import check_picture, write_picture
 from lens_torch._record import Form
 from lens_torch._select import selected_history
+from lens_torch._stream import Destination
 
 
 def get_model_activations(
@@ -26,6 +29,8 @@ def get_model_activations(
     dtype: torch.dtype | None = None,
     transform: Callable[[torch.Tensor], torch.Tensor] | None = None,
     stop_early: bool = False,
+    save_to: str | PathLike[str] | Destination | None = None,
+    save_gradients: bool = False,
     vis_opt: Literal["none", "unrolled", "rolled"] = "none",
     vis_outpath: str | Path | None = None,
 ) -> ModelHistory:
@@ -45,6 +50,8 @@ def get_model_activations(
         transform: Called with each value kept, buffers left out (pool, flatten, pick tokens); what it returns is saved
             instead.  It comes first, on the value as the model computed it, then `dtype`, then `device`.
         stop_early: End the forward after the last layer that is wanted; the history is then of the part that ran.
+        save_to: Folder for the values: each is written as it is made, memory holds none, and `load` reads the folder.
+        save_gradients: Keep the gradients that a later `backward` on `history.output_tensors` brings: `grad_contents`.
         vis_opt: Draw the graph as well, unrolled or rolled.
         vis_outpath: File of the drawing, .svg, .pdf, .png or .gv by its ending.
 
@@ -57,7 +64,12 @@ def get_model_activations(
     """
     check_picture(vis_opt, vis_outpath)
     request = read_selector(layers)
-    form = Form(detach=detach, device=device, dtype=dtype, transform=transform, stop_early=stop_early)
-    history = selected_history(model, input_args, input_kwargs, request, form, random_seed)
+    is_converted = device is not None or dtype is not None or transform is not None
+    with Keeping(save_to, save_gradients=save_gradients, device=device, is_converted=is_converted) as keeping:
+        form = Form(
+            detach=detach, device=device, dtype=dtype, transform=transform, stop_early=stop_early, keeping=keeping
+        )
+        history = selected_history(model, input_args, input_kwargs, request, form, random_seed)
+        keeping.finish(history)
     write_picture(history, vis_opt, vis_outpath)
     return history

@@ -6,11 +6,16 @@ In one place, with everything that is alive: the saved tensors, the functions, t
 from __future__ import annotations
 
 from lens_graph import ModelHistory, Selection, build_history
+from lens_torch._keeping import Keeping
 from lens_trace import Recording
 
 
 def history_of(
-    recording: Recording, selection: Selection | None = None, *, like: ModelHistory | None = None
+    recording: Recording,
+    selection: Selection | None = None,
+    *,
+    like: ModelHistory | None = None,
+    keeping: Keeping | None = None,
 ) -> ModelHistory:
     """Returns the history of a recording.
 
@@ -18,10 +23,12 @@ def history_of(
         recording: What `trace` returned.
         selection: What was asked for, when only a subset was kept.
         like: The history of an earlier pass on the same path.
+        keeping: Where its values and gradients went; None for memory.
     """
+    kept = (keeping or Keeping(None, save_gradients=False)).given(recording)
     return build_history(
         recording.trace,
-        recording.tensors,
+        **kept,
         functions=recording.functions,
         rng_states=recording.rng_states,
         objects=recording.objects,

@@ -100,7 +100,7 @@ class Plan(Struct, frozen=True, eq=False):
         parted = find_divergence(self.structure.trace, recording.trace, with_values=True)
         if parted is not None:
             raise diverged(self.structure, parted, is_same_input=True)
-        return history_of(recording, self.selection, like=self.structure)
+        return history_of(recording, self.selection, like=self.structure, keeping=self.form.keeping)
 
     def __repr__(self) -> str:
         shown = ", ".join(self.layers[:5]) + (", ..." if len(self.layers) > 5 else "")

@@ -12,6 +12,7 @@ import torch
 from msgspec import Struct
 
 from lens_graph import ModelHistory, build_history
+from lens_torch._keeping import Keeping
 from lens_trace import Recording, Snapshot, nothing, trace
 
 
@@ -28,6 +29,8 @@ class Form(Struct, frozen=True, eq=False):
     """What is kept in place of each value; applied before dtype and device."""
     stop_early: bool = False
     """End the forward after the last value that is wanted."""
+    keeping: Keeping | None = None
+    """Where values and gradients go, for one pass; None for memory."""
 
 
 def record(
@@ -53,10 +56,12 @@ def record(
         structure: What is known of the model's layers, for error messages.
         snapshot: Taken before, when the pass may have to be run again.
     """
+    keeping = form.keeping or Keeping(None, save_gradients=False)
+    device = form.device if keeping.store is None else None  # files are on no device; reading puts values there
     try:
         return trace(
-            model, args, kwargs, keep=keep, seed=seed, detach=form.detach, device=form.device, dtype=form.dtype,
-            transform=form.transform, snapshot=snapshot,
+            model, args, kwargs, keep=keep, seed=seed, detach=form.detach, device=device, dtype=form.dtype,
+            transform=form.transform, snapshot=snapshot, store=keeping.store, watch=keeping.watch,
         )  # fmt: skip
     except BaseException as error:
         operation = getattr(error, "lens_operation", None)

@@ -31,7 +31,8 @@ def selected_history(
     keep = None if form.stop_early else _foreseen(request, model)
     if keep is None:
         return make_plan(model, args, kwargs, request, form, seed, "raise").run_again(args, kwargs)
-    history = history_of(record(model, args, kwargs, keep=keep, seed=seed, form=form))
+    recording = record(model, args, kwargs, keep=keep, seed=seed, form=form)
+    history = history_of(recording, keeping=form.keeping)
     return history if request.is_everything else choose(history, select_operations(history.interpretation, request))
 
 
