@@ -109,3 +109,28 @@ def test_subclasses_keep_their_own_protocol() -> None:
     assert "softmax" in Logged.calls
     assert names(recording)[-3:] == ["softmax", "add", "output"]
     assert isinstance(recording.tensors[recording.trace.outputs[0]], torch.Tensor)
+
+
+@pytest.mark.filterwarnings("ignore:Sparse")
+@pytest.mark.parametrize("make", [lambda x: x.to_sparse().coalesce(), lambda x: x.to_sparse_csr()])
+def test_a_write_through_the_values_of_a_sparse_tensor_reaches_its_reader(make: Any) -> None:
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        sparse = make(x)
+        sparse.values().mul_(2)
+        return sparse.to_dense()
+
+    recording = traced(forward, X.reshape(2, 3))
+    reader = next(o for o in recording.trace.operations if o.function and o.function.name == "to_dense")
+    written = next(o for o in recording.trace.operations if o.function and o.function.name == "mul_")
+    assert [p.operation for p in reader.parents if p.is_overlay] == [written.id]
+    saved = recording.tensors[reader.parents[0].operation]
+    assert torch.equal(saved.to_dense(), X.reshape(2, 3))
+
+
+@pytest.mark.filterwarnings("ignore:Sparse")
+@pytest.mark.parametrize("run", [lens_trace.trace, lens_trace.run_plain])
+@pytest.mark.parametrize("make", [lambda x: x.to_sparse().coalesce(), lambda x: x.to_sparse_csr()])
+def test_a_sparse_input_that_the_forward_writes_is_put_back(run: Any, make: Any) -> None:
+    x = make(torch.eye(3))
+    run(Calls(lambda t: t.mul_(2).to_dense()), x)
+    assert torch.equal(x.to_dense(), torch.eye(3))

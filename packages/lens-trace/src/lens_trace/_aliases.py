@@ -22,6 +22,7 @@ from lens_trace._records import Geometry
 from lens_trace._rows import Owner, Owning, Reference, Seen, Written, owner_like
 
 _SEARCH_LIMIT = 2000
+_COMPRESSED = (torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc)
 
 _storage_of = torch._C.TensorBase.untyped_storage
 _functorch: Any = torch._C._functorch  # pyright: ignore[reportAttributeAccessIssue] - it has no stub
@@ -55,14 +56,9 @@ class Memory:
 
     def storage_key(self, tensor: torch.Tensor) -> int | None:
         """Returns the address of a tensor's storage, None where it has none."""
-        try:
-            storage = _storage_of(tensor)
-        except ValueError:  # a lazy parameter or buffer that has not been made yet
+        storage = storage_of(tensor)
+        if storage is None:
             return None
-        except (RuntimeError, NotImplementedError):
-            storage = _unwrapped_storage(tensor)
-            if storage is None:
-                return None
         key = storage._cdata
         if key not in self.holds:
             self.holds[key] = cast(int, storage._weak_ref())
@@ -234,11 +230,25 @@ def is_functorch_wrapped(tensor: torch.Tensor) -> bool:
     return bool(_functorch.is_functorch_wrapped_tensor(tensor))
 
 
+def storage_of(tensor: torch.Tensor) -> Any:
+    """Returns the storage of a tensor, None where it has none."""
+    try:
+        return _storage_of(tensor)
+    except ValueError:  # a lazy parameter or buffer that has not been made yet
+        return None
+    except (RuntimeError, NotImplementedError):
+        return _unwrapped_storage(tensor)
+
+
 def _unwrapped_storage(tensor: torch.Tensor) -> Any:
-    # Tensors inside vmap and grad wrap the one that has the memory.
+    # Tensors inside vmap and grad wrap the one that has the memory; a sparse tensor's is that of its values.
     try:
         while _functorch.is_functorch_wrapped_tensor(tensor):
             tensor = _functorch.get_unwrapped(tensor)
+        if tensor.layout is torch.sparse_coo:
+            tensor = tensor._values()
+        elif tensor.layout in _COMPRESSED:
+            tensor = tensor.values()
         return _storage_of(tensor)
     except (RuntimeError, NotImplementedError):
         return None

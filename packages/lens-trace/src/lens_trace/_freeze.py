@@ -122,10 +122,11 @@ class Freezer:
         shown = self._devices.get(device)
         if shown is None:
             shown = self._devices[device] = str(device)
-        storage = None if key is None else self._storages.setdefault(key, len(self._storages))
+        is_strided = layout is torch.strided  # a sparse tensor is known by the memory of its values, but is no view
+        storage = self._storages.setdefault(key, len(self._storages)) if key is not None and is_strided else None
         return records.TensorSpec(
             sizes, _dtype_name(dtype), shown, math.prod(sizes) * dtype.itemsize if nbytes is None else nbytes,
-            "strided" if layout is torch.strided else str(layout).removeprefix("torch."), storage,
+            "strided" if is_strided else str(layout).removeprefix("torch."), storage,
             dtype in _QUANTIZED, requires_grad,
         )  # fmt: skip
 

@@ -19,6 +19,7 @@ import torch
 from torch.nn.parameter import is_lazy
 
 from lens_trace._addresses import Addresses
+from lens_trace._aliases import storage_of
 from lens_trace._registrations import Registrations
 from lens_trace._snapshot import Snapshot
 from lens_trace._tensors import cloned, is_lazy_kind
@@ -131,7 +132,9 @@ class ModelState:
             return
         with torch.no_grad():
             for tensor, alias in self._put_values_back():
-                if not tensor.is_nested and (tensor.data_ptr() != alias.data_ptr() or tensor.shape != alias.shape):
+                if tensor.layout is not torch.strided or (
+                    not tensor.is_nested and (tensor.data_ptr() != alias.data_ptr() or tensor.shape != alias.shape)
+                ):  # writing it may have given it other values and indices
                     tensor.data = alias
 
     def _put_values_back(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
@@ -284,7 +287,5 @@ def _put_back(tensor: torch.Tensor, copy: torch.Tensor) -> None:
 
 
 def _storage(tensor: torch.Tensor) -> int | None:
-    try:
-        return torch._C.TensorBase.untyped_storage(tensor)._cdata
-    except (RuntimeError, NotImplementedError, ValueError):
-        return None
+    storage = storage_of(tensor)
+    return None if storage is None else storage._cdata
