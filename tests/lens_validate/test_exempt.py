@@ -51,6 +51,13 @@ CASES: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
     "or": (lambda x: (x > 0) | torch.ones(3, 4, dtype=torch.bool), "true everywhere"),
     "empty": (lambda x: x[:0] * 2, "no elements"),
     "sdpa": (lambda x: F.scaled_dot_product_attention(x, ZERO + x * 2, torch.ones(3, 4)), "attended to are equal"),
+    "attend_nearly": (
+        lambda x: F.scaled_dot_product_attention(x, x * 2, 1 + x.clamp(-1, 1) * 1e-8 + torch.eye(3, 4) * 1.2e-7),
+        "attended to are equal",
+    ),
+    "attend_to_itself": (lambda x: F.scaled_dot_product_attention(x, x * 2, x * 3, torch.eye(3) > 0), "one candidate"),
+    "one_bin": (lambda x: x.histc(1, 0, 0), "one bin counts everything"),
+    "one_class": (lambda x: F.one_hot((x > 9).long(), 1), "one class only"),
     "divided": (lambda x: ZERO / x, "zero divided"),
 }
 
@@ -88,6 +95,8 @@ NEARLY: dict[str, Callable[[Tensor], Tensor]] = {
     "clamped between two values": lambda x: x.clamp(1.0, 1.5),
     "far away comparison": lambda x: (x > 1e4).float() + 1,
     "finite in truth": lambda x: torch.isfinite(x) & (x != x + 1),
+    "attention of tiny values": lambda x: F.scaled_dot_product_attention(x * 1e-30, x * 1e-29, x * 1e-28),
+    "a count below another": lambda x: (x > 9).sum() > torch.tensor(6),
     "two indices": lambda x: x[:, :2].gather(1, (x[:, :1] > 0).long()),
     "equal along another dimension": lambda x: ROWS[torch.arange(2), (x[0, :2] > 0).long()],
     "a mask that must fit": lambda x: x[:2][x[:2, 0] > -9],

@@ -150,6 +150,14 @@ EXEMPTIONS: tuple[Exemption, ...] = (
         proofs.attends_to_equals,
     ),
     Exemption(
+        _named("scaled_dot_product_attention"),
+        "query or key",
+        "saturated: there is one candidate only",
+        proofs.attends_to_one,
+    ),
+    Exemption(_named("histc"), "input", "one bin counts everything", proofs.is_one_bin),
+    Exemption(_named("one_hot"), "classes", "there is one class only", proofs.is_one_class),
+    Exemption(
         _named("dropout feature_dropout alpha_dropout native_dropout"),
         "input",
         "every element was dropped",

@@ -88,7 +88,7 @@ def wide_draws(value: Tensor, noise: Noise, numbers: Sequence[float], others: Se
         if other.device == value.device and other.numel() and other.layout is torch.strided and not other.is_quantized:
             yield lambda other=other: _borrowed(value, other)
     if not (value.is_floating_point() or value.is_complex()):
-        yield from _wide_integers(value, numbers)
+        yield from _wide_integers(value, [*numbers, *_ends(others)])
         return
     reach = max(
         [_scale(value), *(abs(n) for n in numbers if abs(n) < 1e30), *(_scale(o) for o in others if _is_real(o))]
@@ -101,6 +101,9 @@ def wide_draws(value: Tensor, noise: Noise, numbers: Sequence[float], others: Se
     yield lambda: torch.zeros_like(value)
     for factor in (1e3, 1e6):
         yield lambda factor=factor: _converted(noise.like(value).mul_(factor * reach), value)
+    for scale in (_scale(other) for other in others if _is_real(other)):
+        if scale < 1e-3:  # so large that the product with the other is not small
+            yield lambda scale=scale: _converted(noise.like(value).mul_(8 / scale), value)
 
 
 def poisons(value: Tensor) -> list[Tensor]:
@@ -164,6 +167,13 @@ def _wide_integers(value: Tensor, numbers: Sequence[float]) -> Iterator[Draw]:
                 yield lambda candidate=candidate: torch.full_like(value, candidate)
     yield lambda: torch.zeros_like(value)
     yield lambda: ~value
+
+
+def _ends(others: Sequence[Tensor]) -> Iterator[int]:
+    """The least and the largest of each tensor of whole numbers."""
+    for other in others:
+        if _is_real(other) and other.numel() and not other.is_floating_point() and not other.is_complex():
+            yield from (int(other.min()), int(other.max()))
 
 
 def _integers(value: Tensor, noise: Noise, low: int, high: int) -> Tensor:
