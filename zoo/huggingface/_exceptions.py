@@ -107,6 +107,7 @@ EXCEPTIONS: dict[str, dict[str, Any]] = {
     "sam2_hiera_det_model": _HIERA,
     "sam2_vision_model": _PYRAMID,
     "sam3_vision_model": _PYRAMID,
+    "slanet": {"max_text_length": 4},
     "seggpt": {"image_size": (128, 64)},
     # Pictures and text.
     "blip-2": {"image_token_index": 40},

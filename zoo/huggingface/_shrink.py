@@ -25,10 +25,10 @@ _ENDS = {"pad": 0, "bos": 1, "eos": 2}
 
 def shrunken(config: Any, tokens: dict[str, int] | None = None, wanted: Mapping[str, Any] | None = None) -> Any:
     """A config of the same class with small sizes, and with `wanted`, in which `part.field` reaches into a part."""
-    if config.model_type in AS_IT_IS:
-        return config
     tokens = {} if tokens is None else tokens
     wanted = EXCEPTIONS.get(config.model_type, {}) | dict(wanted or {})
+    if config.model_type in AS_IT_IS:
+        return rebuilt(config, wanted)
     fields = {name: value for name, value in vars(config).items() if not name.startswith("_")}
     changed: dict[str, Any] = {}
     for name, value in fields.items():

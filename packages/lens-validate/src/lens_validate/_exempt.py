@@ -115,6 +115,7 @@ EXEMPTIONS: tuple[Exemption, ...] = (
     Exemption(
         _named("div rdiv floor_divide remainder fmod"), "divisor", "zero divided by it", proofs.numerator_is_zero
     ),
+    Exemption(_named("remainder fmod"), "dividend", "whole numbers divided by one", proofs.divisor_is_one),
     Exemption(_NORMALISATIONS, "input or statistics", "multiplied by a weight of zero", proofs.scaled_by_zero),
     Exemption(
         _named("add sub rsub addmm addmv baddbmm addbmm addr addcmul addcdiv lerp"),

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lens_validate._case import Case
 from lens_validate._domains import trusts
-from lens_validate._equal import are_equal, is_zero, rows_are_equal
+from lens_validate._equal import are_equal, is_zero
 
 
 def nothing_to_read(case: Case) -> bool:
@@ -75,6 +75,14 @@ def other_factor_is_zero(case: Case) -> bool:
     return case.name in ("mul", "bitwise_and", "logical_and") and any(
         is_zero(a) for a in case.args if not isinstance(a, bool)
     )
+
+
+def divisor_is_one(case: Case) -> bool:
+    # What is left of a whole number after dividing by one is zero.
+    divisor = case.given(1, "other")
+    if not case.is_at(0, "input") or case.value.is_floating_point() or isinstance(divisor, float):
+        return False
+    return are_equal(abs(divisor), 1)
 
 
 def numerator_is_zero(case: Case) -> bool:
