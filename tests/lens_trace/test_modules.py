@@ -120,3 +120,9 @@ def test_lazy_parametrised_and_recursive_models_trace() -> None:
     recording = lens_trace.trace(ContainsItself(), x)
     assert names(recording) == ["input", "linear", "linear", "identity", "output"]
     assert [c.pass_num for c in recording.trace.module_calls if c.address == ""] == [1, 2, 3]
+
+
+def test_the_class_of_an_fx_graph_has_one_name_in_both_forms() -> None:
+    model = torch.fx.symbolic_trace(nn.Sequential(nn.Linear(6, 6), nn.ReLU()))
+    module = lens_trace.trace(model, X).trace.modules[0]
+    assert module.qualified_class_name.endswith(f".{module.class_name}")

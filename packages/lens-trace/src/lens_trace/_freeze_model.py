@@ -54,7 +54,7 @@ def freeze_modules(facts: Facts) -> tuple[tuple[records.Module, ...], tuple[reco
     registered = facts.addresses.registered
     modules = tuple([
         records.Module(
-            records.ModuleId(number), tuple(addresses[number]), kind.__name__, f"{kind.__module__}.{kind.__qualname__}",
+            records.ModuleId(number), tuple(addresses[number]), kind.__name__, _qualified_name(kind),
             bool(training), *_held(registered[number] if number < len(registered) else (None, None), facts),
             tuple([records.ModuleId(c) for c in dict.fromkeys(children) if c is not None]),
         )
@@ -86,6 +86,12 @@ def _held(
             buffer_of[id(b)][1] for b in (buffers or {}).values() if b is not None
         )]),
     )  # fmt: skip
+
+
+def _qualified_name(kind: type) -> str:
+    # The classes of fx graphs take over the plain name of what they were made from, and only that.
+    outer, _, _ = kind.__qualname__.rpartition(".")
+    return ".".join([part for part in (kind.__module__, outer, kind.__name__) if part])
 
 
 def _module_calls(facts: Facts, addresses: list[list[str]]) -> tuple[records.ModuleCall, ...]:
