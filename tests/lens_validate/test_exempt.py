@@ -58,6 +58,8 @@ CASES: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
     "attend_to_itself": (lambda x: F.scaled_dot_product_attention(x, x * 2, x * 3, torch.eye(3) > 0), "one candidate"),
     "one_bin": (lambda x: x.histc(1, 0, 0), "one bin counts everything"),
     "one_class": (lambda x: F.one_hot((x > 9).long(), 1), "one class only"),
+    "new": (lambda x: x.new(3, 4).fill_(2) + x, "fully overwritten"),
+    "new_size": (lambda x: x.new(torch.Size([3, 4])).copy_(x), "fully overwritten"),
     "whole": (lambda x: (x * 9).long() % 1 + x, "whole numbers divided by one"),
     "divided": (lambda x: ZERO / x, "zero divided"),
 }

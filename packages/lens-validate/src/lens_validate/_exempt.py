@@ -50,7 +50,7 @@ def find_exemption(case: Case) -> str | None:
 # -- proofs -----------------------------------------------------------------------------------------------------
 
 
-_LIKE = "zeros_like ones_like full_like rand_like randn_like randint_like new_zeros new_ones new_full new_tensor"
+_LIKE = "new zeros_like ones_like full_like rand_like randn_like randint_like new_zeros new_ones new_full new_tensor"
 _SHAPED = (
     _LIKE
     + " expand_as view_as reshape_as type_as to resize_as _shape_as_tensor broadcast_tensors meshgrid normal bernoulli"

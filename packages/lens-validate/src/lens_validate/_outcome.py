@@ -9,7 +9,7 @@ import math
 
 from torch import Tensor
 
-from lens_trace import Operation, ParameterRef, Path, Recording
+from lens_trace import Constant, Operation, ParameterRef, Path, Recording, SequenceArgument
 from lens_validate._call import Call
 from lens_validate._replay import run
 from lens_validate._tolerance import Tolerance, tolerance_of
@@ -48,10 +48,20 @@ def _magnitudes(call: Call) -> list[Tensor] | None:
 def is_uninitialised(call: Call, replayed: Tensor) -> bool:
     """Whether the result holds whatever the memory held before."""
     assert call.first.function is not None
+    if call.name == "new":
+        return _is_of_size(call.first)
     if call.name not in UNINITIALISED and call.first.function.name not in UNINITIALISED:
         return False
     before = next(iter(call.tensors.values()), None)  # `resize_` to fewer elements keeps what was there
     return not (call.name.startswith("resize") and before is not None and replayed.numel() <= before.numel())
+
+
+def _is_of_size(operation: Operation) -> bool:
+    """Whether `Tensor.new` was given a size and no values: whole numbers, or one size."""
+    sizes = operation.args[1:]
+    if len(sizes) == 1 and isinstance(sizes[0], SequenceArgument):
+        return sizes[0].kind == "size"
+    return all(isinstance(size, Constant) and type(size.value) is int for size in sizes)
 
 
 _OF_DATA = frozenset({"data", "set_data", "data.__set__"})
