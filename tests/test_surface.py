@@ -14,7 +14,7 @@ PACKAGES = ["lens_cli", "lens_graph", "lens_torch", "lens_trace", "lens_validate
 SIGNATURES = {
     "get_model_activations": "model, input_args=(), input_kwargs=None, *, layers='all', random_seed=None, detach=True,"
     " device=None, dtype=None, transform=None, stop_early=False, save_to=None,"
-    " save_gradients=False, vis_opt='none', vis_outpath=None",
+    " save_gradients=False, memory_budget=None, vis_opt='none', vis_outpath=None",
     "get_model_structure": "model, input_args=(), input_kwargs=None, *, random_seed=None",
     "show_model_graph": "model, input_args=(), input_kwargs=None, *, mode='unrolled', depth=None, show_buffers=False,"
     " direction='TB', outpath=None, random_seed=None",

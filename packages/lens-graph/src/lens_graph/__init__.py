@@ -17,6 +17,7 @@ from lens_graph._errors import (
     UnknownKeyError,
     UnreadableTensorError,
 )
+from lens_graph._estimate import Estimate, estimate
 from lens_graph._folder_read import Folder, open_folder
 from lens_graph._folder_write import FolderWriter
 from lens_graph._foresee import Foreseen, foresee
@@ -32,12 +33,14 @@ from lens_graph._rows import frame_of
 from lens_graph._save import encode_records, write_structure
 from lens_graph._select import Selection, select_operations
 from lens_graph._selector import Request, Selector, read_selector
+from lens_graph._text import human_bytes
 
 __all__ = [
     "AliasCollisionError",
     "AmbiguousKeyError",
     "AmbiguousPassError",
     "Divergence",
+    "Estimate",
     "ExistingPathError",
     "Folder",
     "FolderWriter",
@@ -69,9 +72,11 @@ __all__ = [
     "build_history",
     "choose",
     "encode_records",
+    "estimate",
     "find_divergence",
     "foresee",
     "frame_of",
+    "human_bytes",
     "load_history",
     "open_folder",
     "read_history",

@@ -17,6 +17,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
 from lens_graph._errors import NotSavedError
+from lens_graph._estimate import Estimate, estimate
 from lens_graph._interpretation import Interpretation, is_saved, operation_at, short_name
 from lens_graph._keys import Target, resolve_alias, resolve_number, resolve_text
 from lens_graph._layer import LayerEntry
@@ -167,6 +168,21 @@ class ModelHistory(ModelFields):
         nodes = self._facts.graph.node_of
         chosen = select_operations(self._facts, read_selector(selector)).operations
         return [OperationEntry(self._facts, node) for node in sorted(nodes[operation] for operation in chosen)]
+
+    def estimate(self, layers: Selector = "all", *, dtype: object = None, stop_early: bool = False) -> Estimate:
+        """How much memory a pass that keeps these layers needs, told from the records of this one.
+
+        Args:
+            layers: As in `select`.
+            dtype: Floating type of the kept values, `torch.float16` or "float16"; None leaves it.
+            stop_early: Whether the pass ends after the last of them.
+
+        Returns:
+            Bytes kept, bytes at the peak beyond what was there before, and bytes of each layer.
+        """
+        chosen = select_operations(self._facts, read_selector(layers)).operations
+        name = None if dtype is None else str(dtype).rpartition(".")[2]
+        return estimate(self._facts, chosen, dtype=name, stop_early=stop_early)
 
     @property
     def links(self) -> Iterator[Link]:

@@ -3,7 +3,7 @@
 from lens_graph import ExistingPathError, LoadError, ModelHistory, SaveError, Selector
 from lens_torch._activations import get_model_activations
 from lens_torch._check import validate_saved_activations
-from lens_torch._errors import LensTorchError, TraceDivergedError
+from lens_torch._errors import LensTorchError, MemoryBudgetError, TraceDivergedError
 from lens_torch._flops import FlopCount, count_flops
 from lens_torch._load import load
 from lens_torch._plan import Plan, plan
@@ -19,6 +19,7 @@ __all__ = [
     "FlopCount",
     "LensTorchError",
     "LoadError",
+    "MemoryBudgetError",
     "ModelHistory",
     "Plan",
     "Proof",

@@ -1,6 +1,7 @@
 """What can go wrong beyond tracing, and what to do about it.
 
     LensTorchError
+    ├── MemoryBudgetError      (MemoryError)   what was asked for needs more memory than allowed
     └── TraceDivergedError     (RuntimeError)  a second pass took another path through the model than the first
 
 Wrong selectors are `KeyError`s and `TypeError`s of lens-graph; what cannot be traced is a `TraceError` of lens-trace.
@@ -8,11 +9,23 @@ Wrong selectors are `KeyError`s and `TypeError`s of lens-graph; what cannot be t
 
 from __future__ import annotations
 
+from lens_graph import Estimate
 from lens_trace import CallSite
 
 
 class LensTorchError(Exception):
     """Base of the errors of this package."""
+
+
+class MemoryBudgetError(LensTorchError, MemoryError):
+    """What was asked for needs more memory than allowed; nothing has been kept."""
+
+    def __init__(self, message: str, *, needed: Estimate, budget: int) -> None:
+        super().__init__(message)
+        self.needed = needed
+        """What it takes: bytes kept, bytes at the peak, bytes of each layer."""
+        self.budget = budget
+        """The bytes that were allowed."""
 
 
 class TraceDivergedError(LensTorchError, RuntimeError):

@@ -131,8 +131,9 @@ class Saver:
                     self._put(key, self._copy(tensor))
             else:
                 self._borrow(key, tensor, storage)
-        elif self._transform is not None:
-            self._put(key, self._transformed(key, tensor, storage))
+        elif self._converts:
+            is_plain = self._transform is None
+            self._put(key, self._converted(tensor) if is_plain else self._transformed(key, tensor, storage))
             self._count(self._get(key), None, epoch)
             return
         else:
@@ -174,7 +175,7 @@ class Saver:
         self.foreign.add(storage)
         self.before_write(storage)
 
-    def seal(self, find_alive: Callable[[], list[tuple[torch.Tensor, int | None]]]) -> None:
+    def seal(self, find_alive: Callable[[], list[tuple[torch.Tensor, int | None]]], *, has_failed: bool) -> None:
         """Parts the saved values from what something else can still reach.
 
         Values that keep their graph (`detach=False`) are the tensors of the pass themselves, since a copy would not be
@@ -182,6 +183,8 @@ class Saver:
 
         Args:
             find_alive: Returns the tensors of the pass that somebody still holds, each with its storage.
+            has_failed: Whether the model raised: then nobody goes on with its tensors, and there may be no memory for
+                copies.  (torch ends the process when it cannot part a lazy clone for lack of memory.)
         """
         if not self._detach or not (self.payloads or self.written):
             return
@@ -190,7 +193,7 @@ class Saver:
         for storage in list(self._borrowed):
             if storage in self.outside or storage in held:
                 self._copy_together(self._borrowed.pop(storage))
-        for tensor, storage in alive:
+        for tensor, storage in () if has_failed else alive:
             if storage not in self.outside and type(tensor) is torch.Tensor:
                 self.own_memory(tensor)
 
@@ -199,9 +202,7 @@ class Saver:
         return Tensors(self.payloads, self.written, sum(self._sizes.values()))
 
     def _save_slowly(self, key: Key, tensor: torch.Tensor, storage: int | None) -> None:
-        if self._converts:
-            self._put(key, self._converted(tensor))
-        elif storage is None or storage in self.foreign:
+        if storage is None or storage in self.foreign:
             self._put(key, self._copy(tensor) if _has_values(tensor) else tensor.detach())
         else:
             self._borrow(key, tensor, storage)

@@ -123,7 +123,7 @@ def trace(
     except BaseException as error:
         session.is_complete = False
         note_failed_module(recorder, error, None)
-        recording = session.recording()
+        recording = session.recording(has_failed=True)
         with contextlib.suppress(AttributeError):  # an exception with slots
             error.lens_recording = recording  # pyright: ignore[reportAttributeAccessIssue]
         raise
@@ -212,11 +212,11 @@ class _Session:
         finally:
             recorder.is_running = False
 
-    def recording(self) -> Recording:
+    def recording(self, *, has_failed: bool = False) -> Recording:
         recorder = self.recorder
         recorder.record_of = None  # nothing may keep the model alive but what the recording says
         with torch._C.DisableTorchFunction():
-            recorder.saver.seal(recorder.memory.alive)
+            recorder.saver.seal(recorder.memory.alive, has_failed=has_failed)
             recorder.state.restore(flags=not self.keeps_graph)
         tensors = recorder.saver.finish()
         facts = note_facts(recorder)
