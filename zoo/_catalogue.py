@@ -19,7 +19,18 @@ from typing import Any, Literal
 Case = tuple[Any, tuple[Any, ...], dict[str, Any]]
 """A model (`torch.nn.Module`), its arguments, its keyword arguments."""
 
-SOURCES = ("zoo.torchvision", "zoo.huggingface.transformers", "zoo.huggingface.diffusers")
+SOURCES = (
+    "zoo.torchvision",
+    "zoo.cornet",
+    "zoo.nn",
+    "zoo.timm",
+    "zoo.smp",
+    "zoo.torchaudio",
+    "zoo.geometric",
+    "zoo.monai",
+    "zoo.huggingface.transformers",
+    "zoo.huggingface.diffusers",
+)
 """The modules that hold the catalogue, in the order of a sweep."""
 
 
