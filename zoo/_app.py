@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from zoo._catalogue import Entry, chosen, load
+from zoo._catalogue import Entry, chosen, load, not_listed
 from zoo._fast import FAST
 from zoo._measure import Options
 from zoo._progress import Board
@@ -109,6 +109,15 @@ def show(name: str, results: Results = RESULTS) -> None:
     if name not in records:
         raise typer.BadParameter(f"{results} has no result for {name!r}.")
     print(json.dumps(records[name], indent=1, ensure_ascii=False))
+
+
+@app.command()
+def missing() -> None:
+    """Compare the lists of names with what the installed libraries have; ends with status 1 when something lacks."""
+    lacking = sorted(not_listed())
+    for name in lacking:
+        print(name)
+    raise typer.Exit(1 if lacking else 0)
 
 
 @app.command()

@@ -2,7 +2,8 @@
 
 An `Entry` is a promise: its builder, when called, imports the library and makes the model with random weights and small
 inputs, so that names can be listed without importing any library.  Each module in `SOURCES` makes the entries of one
-library in a function `entries()`, and may say in `PRELOAD` which modules the fork server imports once for all.
+library in a function `entries()`, and may say in `PRELOAD` which modules the fork server imports once for all; where a
+library can tell the names of its models, `library_names()` does.
 
 Nothing is downloaded: weights are random, inputs are made.
 """
@@ -74,6 +75,13 @@ def preloads(sources: Sequence[str], libraries: Iterable[str]) -> list[str]:
     wanted = set(libraries)
     names = [n for s in sources for n in getattr(importlib.import_module(s), "PRELOAD", ())]
     return [name for name in dict.fromkeys(names) if name.split(".")[0] in wanted and is_installed(name.split(".")[0])]
+
+
+def not_listed(sources: Sequence[str] = SOURCES) -> set[str]:
+    """Returns the models that an installed library has and the catalogue lacks: libraries grow."""
+    modules = [importlib.import_module(source) for source in sources]
+    theirs = {name for module in modules if hasattr(module, "library_names") for name in module.library_names()}
+    return theirs - load(sources).keys()
 
 
 def is_installed(library: str) -> bool:

@@ -58,7 +58,8 @@ def measure(entry: Entry, options: Options, tell: Tell) -> None:
         case = entry.build()
         case[0].train(entry.mode == "train")
         torch.set_grad_enabled(entry.mode == "train")
-        tell({"parameters": sum(p.numel() for p in case[0].parameters())})
+        lazy = torch.nn.parameter.is_lazy
+        tell({"parameters": sum(p.numel() for p in case[0].parameters() if not lazy(p))})
     if stage.is_wrong:
         return
     base = resident_bytes()

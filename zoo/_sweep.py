@@ -7,6 +7,7 @@ is started for the rest.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -82,8 +83,10 @@ def _served(waiting: deque[Entry], options: Options, jobs: int, sources: Sequenc
     except BrokenPipeError:
         pass
     finally:
-        server.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            server.stdin.close()
         status = server.wait()
+        server.stdout.close()
     if under_way and not has_answered:
         raise SystemExit(f"The fork server ended with status {status} before it measured anything; see above.")
     for entry in under_way.values():

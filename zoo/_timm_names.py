@@ -4,8 +4,8 @@
 
 Everything is built and run on the meta device, which takes no memory and computes nothing.  One line a model: its name,
 and for the smallest of each architecture the width of the image and how it is told (`given`: the model is built for it;
-`any`: it takes what comes; `own`: only what it is made for).  An architecture is a module and class of timm with the first
-word of the name.
+`any`: it takes what comes; `own`: only what it is made for).  An architecture is a module and class of timm with the
+first word of the name; the last column is the size in millions of parameters.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ def main() -> None:
         key = (_registry._model_to_module[name], type(model).__name__, architecture(name))
         found = (sum(p.numel() for p in model.parameters()), name)
         smallest[key] = min(smallest.get(key, found), found)
-    chosen = {name for _, name in smallest.values()}
+    chosen = {name: size for size, name in smallest.values()}
     for name in names:
-        print(name, *(small_image(name) if name in chosen else ()))
+        print(name, *((*small_image(name), f"{chosen[name] / 1e6:.1f}") if name in chosen else ()))
 
 
 def architecture(name: str) -> str:

@@ -1,9 +1,9 @@
 """Recurrent models of the visual system, written here after the published descriptions of the CORnet family.
 
-*Z* is feed-forward; *R* repeats each area on its own input; *RT* lets activity flow for some steps in biological time, so
-that every area runs at every step on what the area before had a step ago; *S* repeats a bottleneck with a skip inside each
-area, with batch norms of its own for every repetition.  Source: Kubilius et al., "Brain-like object recognition with
-high-performing shallow recurrent ANNs" (2019).
+*Z* is feed-forward; *R* repeats each area on its own input; *RT* lets activity flow for some steps in biological
+time, so that every area runs at every step on what the area before had a step ago; *S* repeats a bottleneck with a
+skip inside each area, with batch norms of its own for every repetition.  Source: Kubilius et al., "Brain-like object
+recognition with high-performing shallow recurrent ANNs" (2019).
 """
 
 from __future__ import annotations
@@ -36,9 +36,7 @@ def _decoder(torch: Any) -> Any:
 
 def _area(torch: Any, seen: int, made: int) -> Any:
     nn = torch.nn
-    return nn.Sequential(
-        nn.Conv2d(seen, made, 3, stride=2, padding=1), nn.GroupNorm(4, made), nn.ReLU(inplace=True)
-    )
+    return nn.Sequential(nn.Conv2d(seen, made, 3, stride=2, padding=1), nn.GroupNorm(4, made), nn.ReLU(inplace=True))
 
 
 def _z() -> Case:
@@ -92,9 +90,7 @@ def _rt() -> Case:
                 states[name] = image.new_zeros(len(image), made, width, width)
             for _ in range(self.steps):
                 before = {"V1": image, "V2": states["V1"], "V4": states["V2"], "IT": states["V4"]}
-                states = {
-                    n: torch.relu(self.enter[n](before[n]) + self.again[n](states[n])) for n in _AREAS
-                }
+                states = {n: torch.relu(self.enter[n](before[n]) + self.again[n](states[n])) for n in _AREAS}
             return self.decoder(states["IT"])
 
     return _case(Timed())
@@ -179,5 +175,3 @@ def _gated() -> Case:
             return state
 
     return _case(Gated())
-
-

@@ -74,7 +74,9 @@ _POOLINGS: dict[str, dict[str, Any]] = {
     "ASAPooling": {"ratio": 0.5},
     "EdgePooling": {},
 }
-_NORMS = "BatchNorm InstanceNorm LayerNorm GraphNorm GraphSizeNorm PairNorm MeanSubtractionNorm DiffGroupNorm MessageNorm"
+_NORMS = (
+    "BatchNorm InstanceNorm LayerNorm GraphNorm GraphSizeNorm PairNorm MeanSubtractionNorm DiffGroupNorm MessageNorm"
+)
 
 
 def entries() -> Iterator[Entry]:
@@ -109,7 +111,7 @@ def entries() -> Iterator[Entry]:
         _dimenet,
         _dense_gcn,
         _dense_diff_pool,
-        _node2vec,
+        _meta_layer,
         _gae,
         _classifier,
     ):
@@ -380,11 +382,11 @@ def _dense_diff_pool() -> Case:
     return Pool(), (torch.rand(2, 6, _WIDTH), torch.rand(2, 6, 6).round()), {}
 
 
-def _node2vec() -> Case:
-    return _nn_module().MetaLayer(node_model=_NodeModel()), (_nodes(), _edges(), _weights(3)), {}
+def _meta_layer() -> Case:
+    return _nn_module().MetaLayer(node_model=_node_model()), (_nodes(), _edges(), _weights(3)), {}
 
 
-def _NodeModel() -> Any:  # noqa: N802 - a class, made where torch is there
+def _node_model() -> Any:
     import torch
     from torch_geometric.utils import scatter
 

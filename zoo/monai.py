@@ -53,9 +53,9 @@ _NETS: dict[str, tuple[str, dict[str, Any], tuple[int, ...]]] = {
         },
         (1, 1, 32, 32, 32),
     ),
-    "SwinUNETR": ("SwinUNETR", {**_VOLUME, "feature_size": 12}, (1, 1, 32, 32, 32)),
+    "SwinUNETR": ("SwinUNETR", {**_VOLUME, "feature_size": 12}, (1, 1, 64, 64, 64)),
     "SwinUNETR.v2": ("SwinUNETR", {**_PLANE, "feature_size": 12, "use_v2": True}, (1, 1, 64, 64)),
-    "VNet": ("VNet", {**_VOLUME, "dropout_prob_up": (None, None)}, (1, 1, 16, 16, 16)),
+    "VNet": ("VNet", _VOLUME, (1, 1, 16, 16, 16)),
     "VISTA.SegResNetDS2": ("SegResNetDS2", {**_VOLUME, "init_filters": 8, "dsdepth": 2}, (1, 1, 32, 32, 32)),
     "FlexibleUNet": (
         "FlexibleUNet",
@@ -174,7 +174,13 @@ _NETS: dict[str, tuple[str, dict[str, Any], tuple[int, ...]]] = {
     ),
     "VoxelMorphUNet": (
         "VoxelMorphUNet",
-        {"spatial_dims": 2, "in_channels": 2, "unet_out_channels": 8, "channels": (4, 4, 8, 8, 8, 8)},
+        {
+            "spatial_dims": 2,
+            "in_channels": 2,
+            "unet_out_channels": 8,
+            "channels": (4, 4, 8, 8, 8, 8),
+            "final_conv_channels": (4, 4),
+        },
         (1, 2, 16, 16),
     ),
     "MILModel": (
@@ -185,14 +191,9 @@ _NETS: dict[str, tuple[str, dict[str, Any], tuple[int, ...]]] = {
     "TorchVisionFCModel": (
         "TorchVisionFCModel",
         {"model_name": "resnet18", "num_classes": 2, "pretrained": False},
-        (2, 3, 64, 64),
+        (2, 3, 224, 224),
     ),
     "HoVerNet": ("HoVerNet", {"mode": "fast", "out_classes": 3}, (1, 3, 256, 256)),
-    "Quicknat": (
-        "Quicknat",
-        {"num_classes": 3, "num_channels": 1, "num_filters": 4, "se_block": "CSSE"},
-        (1, 1, 32, 32),
-    ),
     "DAF3D": ("DAF3D", {"in_channels": 1, "out_channels": 2, "visual_output": False}, (1, 1, 16, 32, 32)),
     "DiNTS": ("TopologyInstance", {}, (1, 1, 32, 32, 32)),
     "DiffusionModelUNet": (
@@ -248,7 +249,7 @@ _NETS: dict[str, tuple[str, dict[str, Any], tuple[int, ...]]] = {
         {"in_channels": 6, "out_channels": 3, "hidden_channels": [8, 8], "dropout": 0.1},
         (2, 6),
     ),
-    "NetAdapter": ("NetAdapter", {}, (2, 3, 64, 64)),
+    "NetAdapter": ("NetAdapter", {}, (2, 3, 224, 224)),
 }
 """For each entry the class, its options and the shape of the image."""
 
@@ -274,9 +275,7 @@ def _net(name: str) -> Case:
     class_name, options, shape = _NETS[name]
     image = torch.rand(*shape)
     if name == "DiNTS":
-        space = nets.TopologyInstance(
-            channel_mul=0.2, num_blocks=6, num_depths=3, use_downsample=True, device="cpu"
-        )
+        space = nets.TopologyInstance(channel_mul=0.2, num_blocks=6, num_depths=3, use_downsample=True, device="cpu")
         return nets.DiNTS(space, in_channels=1, num_classes=2, use_downsample=True), (image,), {}
     if name == "NetAdapter":
         import torchvision

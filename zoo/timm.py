@@ -1,7 +1,7 @@
 """timm: the smallest model of every architecture, and every other one on request.
 
 `zoo/timm.txt` lists all names; it is written by `zoo/_timm_names.py`, which also found how small an image the smallest
-ones take.
+ones take and how many million parameters they have.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ test_efficientnet test_resnet tresnet_m
 
 
 def entries() -> Iterator[Entry]:
-    """All of them, the smallest first."""
+    """All of them: the smallest of each architecture by their size, some once more in training, then the others."""
     lines = [line.split() for line in Path(__file__).with_suffix(".txt").read_text().splitlines()]
-    smallest = {name: (int(width), how) for name, width, how in (line for line in lines if len(line) == 3)}
-    for name, (width, how) in smallest.items():
+    smallest = {line[0]: (int(line[1]), line[2], float(line[3])) for line in lines if len(line) == 4}
+    for name, (width, how, _) in sorted(smallest.items(), key=lambda item: item[1][2]):
         yield _entry(name, partial(_image_model, name, width, how), notes=f"{width} pixels")
     for name in _IN_TRAINING.split():
-        width, how = smallest[name]
+        width, how, _ = smallest[name]
         yield _entry(f"{name}.train", partial(_image_model, name, width, how), mode="train", notes=f"{width} pixels")
     for name, *found in lines:
         if not found:
