@@ -57,7 +57,8 @@ _SHAPED = (
 )
 _WRITERS = """copy fill zero normal uniform random bernoulli exponential cauchy log_normal geometric setitem index_put
 index_copy index_fill scatter masked_fill masked_scatter fill_diagonal set resize_as data.__set__ set_data
-select_scatter slice_scatter diagonal_scatter _index_put_impl eye zeros_ trunc_normal constant randint scatter_reduce index_reduce"""
+select_scatter slice_scatter diagonal_scatter _index_put_impl eye zeros_ trunc_normal constant randint
+scatter_reduce index_reduce"""
 _PRODUCTS = """mul matmul mm bmm mv dot vdot inner outer ger linear conv1d conv2d conv3d convolution _convolution
 conv_transpose1d conv_transpose2d conv_transpose3d einsum bilinear tensordot kron logical_and bitwise_and cross
 multi_dot chain_matmul conv_tbc cosine_similarity scaled_dot_product_attention deform_conv2d prelu _grouped_mm"""
