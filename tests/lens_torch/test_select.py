@@ -238,3 +238,10 @@ def test_the_forward_stops_after_the_last_layer_that_is_wanted(model: Blocks) ->
         expected = tl.get_model_activations(model, X)[history.saved_layers[-1]]
         assert torch.equal(history[-1].tensor_contents, expected.tensor_contents)
     assert tl.get_model_activations(model, X, stop_early=True).is_complete
+
+
+def test_a_lazy_model_is_made_first() -> None:
+    model = nn.Sequential(nn.LazyLinear(4), nn.LazyBatchNorm1d(), nn.ReLU())
+    history = tl.get_model_activations(model, X, layers="relu_1")
+    expected = tl.get_model_activations(model, X)["relu_1"].tensor_contents
+    assert torch.equal(history["relu_1"].tensor_contents, expected)

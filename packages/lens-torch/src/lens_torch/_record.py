@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from msgspec import Struct
+from torch.nn.parameter import is_lazy
 
 from lens_graph import ModelHistory, build_history
 from lens_torch._keeping import Keeping
@@ -73,6 +74,9 @@ def record(
 
 def rehearse(model: torch.nn.Module, args: Any, kwargs: Mapping[str, Any] | None, *, seed: int | None) -> ModelHistory:
     """Runs the model keeping nothing and leaves generators and plain attributes as if it had not run."""
+    if any(map(is_lazy, (*model.parameters(), *model.buffers()))):
+        # Lazy modules are made by their first pass, which is therefore never like the second.
+        trace(model, args, kwargs, keep=nothing, seed=seed)
     snapshot = Snapshot(model)
     try:
         recording = trace(model, args, kwargs, keep=nothing, seed=seed, snapshot=snapshot)
