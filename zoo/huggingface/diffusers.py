@@ -54,7 +54,7 @@ UNETS: dict[str, Row] = {
     ),
     "UNet2DConditionModel": (_CROSS_2D, _NOISE),
     "UNet1DModel": (
-        {"block_out_channels": (32, 32, 64), "sample_size": 64},
+        {"block_out_channels": (32, 32, 64), "sample_size": 64, "extra_in_channels": 64},
         {"sample": (2, 2, 64), "timestep": "time"},
     ),
     "UNet3DConditionModel": (
@@ -69,7 +69,7 @@ UNETS: dict[str, Row] = {
             "cross_attention_dim": 32,
             "num_attention_heads": 2,
             "motion_num_attention_heads": 2,
-            "use_motion_mid_block": False,
+            "motion_max_seq_length": 4,
         },
         {"sample": (1, 4, 4, 16, 16), "timestep": "time1", "encoder_hidden_states": (1, 6, 32)},
     ),
