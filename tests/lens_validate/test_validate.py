@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -188,3 +190,13 @@ def test_a_random_function_that_torch_does_not_know_is_unverified() -> None:
     report = validate(trace(Function(lambda x: jitter(x) * 2), torch.ones(3)))
     assert report.operations[1].verdict == "unverified"
     assert "deterministic" in report.operations[1].reason
+
+
+def test_a_scripted_module_keeps_its_running_statistics() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = torch.jit.script(nn.Sequential(nn.BatchNorm1d(6)).train())
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    recording = trace(model, torch.randn(4, 6))
+    validate(recording, model)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())

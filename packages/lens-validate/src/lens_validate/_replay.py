@@ -111,15 +111,15 @@ def _random_state(call: Call, kwargs: dict[str, Any]) -> Any:
 
 
 class _module_state:
-    """Puts parameters and buffers of an opaque module back after it ran."""
+    """Puts the parameters and buffers that an opaque module or a scripted function can reach back after it ran."""
 
     def __init__(self, call: Call) -> None:
-        is_module = isinstance(call.function, torch.nn.Module)
-        self._saved = (
-            [(t, t.detach().clone()) for t in (*call.function.parameters(), *call.function.buffers())]
-            if is_module
-            else []
-        )
+        reached: list[Tensor] = []
+        if isinstance(call.function, torch.nn.Module):
+            reached = [*call.function.parameters(), *call.function.buffers()]
+        elif call.first.function is not None and call.first.function.kind == "scripted":
+            reached = [*call.recording.parameters, *call.recording.buffers.values()]
+        self._saved = [(tensor, tensor.detach().clone()) for tensor in reached]
 
     def __enter__(self) -> None:
         return None
