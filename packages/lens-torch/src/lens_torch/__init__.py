@@ -3,12 +3,13 @@
 from lens_graph import ExistingPathError, LoadError, ModelHistory, SaveError, Selector
 from lens_torch._activations import get_model_activations
 from lens_torch._check import validate_saved_activations
-from lens_torch._errors import LensTorchError, MemoryBudgetError, TraceDivergedError
+from lens_torch._errors import LensTorchError, MemoryBudgetError, StimuliError, TraceDivergedError
 from lens_torch._flops import FlopCount, count_flops
 from lens_torch._load import load
 from lens_torch._plan import Plan, plan
 from lens_torch._proof import Proof, prove_activations, validation_table
 from lens_torch._show import show_model_graph
+from lens_torch._stimuli import Stimuli, load_stimuli, start_stimuli
 from lens_torch._stream import Destination
 from lens_torch._structure import get_model_structure
 from lens_viz import check_ending, draw, write
@@ -25,6 +26,8 @@ __all__ = [
     "Proof",
     "SaveError",
     "Selector",
+    "Stimuli",
+    "StimuliError",
     "TraceDivergedError",
     "check_ending",
     "count_flops",
@@ -32,9 +35,11 @@ __all__ = [
     "get_model_activations",
     "get_model_structure",
     "load",
+    "load_stimuli",
     "plan",
     "prove_activations",
     "show_model_graph",
+    "start_stimuli",
     "validate_saved_activations",
     "validation_table",
     "write",

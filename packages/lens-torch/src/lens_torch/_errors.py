@@ -2,6 +2,7 @@
 
     LensTorchError
     ├── MemoryBudgetError      (MemoryError)   what was asked for needs more memory than allowed
+    ├── StimuliError           a folder of stimuli holds something else, or rows and stimuli do not agree
     └── TraceDivergedError     (RuntimeError)  a second pass took another path through the model than the first
 
 Wrong selectors are `KeyError`s and `TypeError`s of lens-graph; what cannot be traced is a `TraceError` of lens-trace.
@@ -26,6 +27,10 @@ class MemoryBudgetError(LensTorchError, MemoryError):
         """What it takes: bytes kept, bytes at the peak, bytes of each layer."""
         self.budget = budget
         """The bytes that were allowed."""
+
+
+class StimuliError(LensTorchError):
+    """A folder of stimuli cannot be read or written as asked."""
 
 
 class TraceDivergedError(LensTorchError, RuntimeError):
