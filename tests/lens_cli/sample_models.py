@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import torch
@@ -152,3 +153,35 @@ def shout(entry: Any) -> str:
 def page(entry: Any) -> str:
     """Links a node."""
     return "https://example.org/layer"
+
+
+class Slow(nn.Module):
+    """Takes a moment for each batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(4, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        time.sleep(0.2)
+        return self.first(x)
+
+
+class Mixing(nn.Module):
+    """Has a layer without a row for each stimulus."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x - x.flatten().sin().reshape(x.shape)
+
+
+class Forked(nn.Module):
+    """Goes another way when the first number is large."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = x.sin() if x[0, 0] > 0.5 else x.cos().abs()
+        return x + 1
+
+
+def doubled(value: torch.Tensor) -> torch.Tensor:
+    """Makes of a value what is stored."""
+    return value * 2

@@ -11,9 +11,11 @@ import difflib
 import importlib
 import importlib.util
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from lens_cli._errors import ModelNotFoundError
+from lens_cli._errors import CommandError, ModelNotFoundError
 
 
 def object_named(target: str, what: str = "MODEL") -> object:
@@ -38,6 +40,20 @@ def object_named(target: str, what: str = "MODEL") -> object:
     for name in attribute_path.split("."):
         value = _attribute(value, name, target)
     return value
+
+
+def function_named(name: str | None, option: str) -> Callable[[Any], Any] | None:
+    """Returns the function that an option names, None where it names none.
+
+    Raises:
+        CommandError: It is not there, or no function.
+    """
+    if name is None:
+        return None
+    function = object_named(name, option)
+    if not callable(function):
+        raise CommandError(f"{option} {name!r} is a {type(function).__name__}, expected a function.")
+    return function
 
 
 def _imported(module_name: str) -> object:

@@ -5,14 +5,13 @@ All options of the library's drawing, as words.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import lens_torch as tl
-from lens_cli._code import object_named
-from lens_cli._errors import CommandError, FileError
+from lens_cli._code import function_named
+from lens_cli._errors import FileError
 from lens_torch import ModelHistory
 
 Mode = Literal["unrolled", "rolled"]
@@ -72,8 +71,8 @@ def draw_to_file(history: ModelHistory, asked: DrawingRequest, out: Path) -> Pat
         fold_repeats=asked.fold_repeats,
         color_by=asked.color_by,
         theme=asked.theme,
-        caption=_function(asked.caption, "--caption"),
-        link=_function(asked.link, "--link"),
+        caption=function_named(asked.caption, "--caption"),
+        link=function_named(asked.link, "--link"),
         legend=asked.legend,
         engine=asked.engine,
         timeout_s=asked.timeout,
@@ -84,12 +83,3 @@ def draw_to_file(history: ModelHistory, asked: DrawingRequest, out: Path) -> Pat
         if error.filename is None and error.errno is None:
             raise  # a layout that took too long is an OSError of another kind
         raise FileError(f"{str(out)!r} cannot be written: {error.strerror or error}.") from error
-
-
-def _function(name: str | None, option: str) -> Callable[[Any], Any] | None:
-    if name is None:
-        return None
-    function = object_named(name, option)
-    if not callable(function):
-        raise CommandError(f"{option} {name!r} is a {type(function).__name__}, expected a function of a node's entry.")
-    return function

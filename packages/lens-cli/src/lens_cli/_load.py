@@ -26,13 +26,16 @@ from lens_cli._programs import ENDINGS, load_program
 from lens_cli._values import arguments
 
 
-def load_model(target: str, model_args: tuple[str, ...] = (), *, meta: bool = False) -> torch.nn.Module:
+def load_model(
+    target: str, model_args: tuple[str, ...] = (), *, meta: bool = False, seed: int | None = None
+) -> torch.nn.Module:
     """Returns the model that MODEL names.
 
     Args:
         target: In one of the forms above.
         model_args: More keyword arguments of the factory, `name=value`.
         meta: Make it on the meta device, without memory for its parameters.
+        seed: Seed of the weights that are made; not of what importing the code draws.
 
     Raises:
         ModelNotFoundError: Nothing is there, it needs arguments, or what it leads to is no `torch.nn.Module`.
@@ -42,12 +45,20 @@ def load_model(target: str, model_args: tuple[str, ...] = (), *, meta: bool = Fa
     given = arguments(filter(None, query.split("&")), f"MODEL {target!r}:") | arguments(model_args, "--model-arg")
     with torch.device("meta") if meta else contextlib.nullcontext():
         if place.startswith("hf:"):
+            _seed(seed)
             return load_architecture(place.removeprefix("hf:"), given)
         if Path(place).suffix.lower() in ENDINGS:
             if given:
                 raise ModelNotFoundError(f"MODEL {place!r} is a file that is made already; it takes no arguments.")
             return load_program(Path(place))
-        return _made(object_named(place), place, given)
+        found = object_named(place)
+        _seed(seed)
+        return _made(found, place, given)
+
+
+def _seed(seed: int | None) -> None:
+    if seed is not None:
+        torch.manual_seed(seed)  # pyright: ignore[reportUnknownMemberType] - torch leaves it untyped
 
 
 def _made(value: object, target: str, given: Mapping[str, Any]) -> torch.nn.Module:

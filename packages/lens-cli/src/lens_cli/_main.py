@@ -18,6 +18,7 @@ from typing import Annotated
 import typer
 
 from lens_cli._checking import diff, validate
+from lens_cli._extracting import extract
 from lens_cli._looking import draw, summary, table
 from lens_cli._options import about_a_model
 
@@ -74,6 +75,13 @@ app.command(
         "lens table model.py:Net edges -i 1,16 --describe",
     )
 )(about_a_model(table))
+app.command(
+    epilog=_examples(
+        "lens extract torchvision.models:resnet18 --weights resnet18.safetensors --inputs stimuli/ --image-size 224 "
+        "--normalize imagenet --layers layer1,layer2,layer3,layer4 --out acts/",
+        "lens extract model.py:Net --seed 0 -i 1,16 --layers 'relu_*' --out acts/",
+    )
+)(about_a_model(extract))
 app.command(
     epilog=_examples(
         "lens validate torchvision.models:resnet18 --input 1,3,64,64 --seed 0",

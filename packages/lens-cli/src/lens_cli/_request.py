@@ -90,7 +90,6 @@ def prepare_model(request: Request) -> torch.nn.Module:
     Raises:
         CommandError: As `prepare`.
     """
-    import torch
 
     from lens_cli._errors import CommandError
     from lens_cli._load import load_model
@@ -101,10 +100,8 @@ def prepare_model(request: Request) -> torch.nn.Module:
     if request.meta and request.weights is not None:
         raise CommandError("--meta has no memory for weights; leave --weights or --meta out.")
     dtype = None if request.dtype is None else element_type(request.dtype, "--dtype")
-    if request.seed is not None:
-        torch.manual_seed(request.seed)  # pyright: ignore[reportUnknownMemberType] - torch leaves it untyped
     with models_own_words():
-        model = load_model(request.model, request.model_args, meta=request.meta)
+        model = load_model(request.model, request.model_args, meta=request.meta, seed=request.seed)
     if request.weights is not None:
         load_weights(model, request.weights)
     try:
@@ -122,7 +119,7 @@ def preparation(request: Request) -> Preparation:
     Raises:
         InputError: A size that is none, or a function that is none.
     """
-    from lens_cli._code import object_named
+    from lens_cli._code import function_named
     from lens_cli._errors import InputError
     from lens_cli._files import Preparation
 
@@ -132,13 +129,7 @@ def preparation(request: Request) -> Preparation:
         if not all(word.isdecimal() and int(word) for word in words) or len(words) not in (1, 2):
             raise InputError(f"--image-size {request.image_size!r}: expected 224, or height and width as 224,320.")
         size = (int(words[0]), int(words[-1]))
-    function: Any = None
-    if request.preprocess is not None:
-        function = object_named(request.preprocess, "--preprocess")
-        if not callable(function):
-            raise InputError(
-                f"--preprocess {request.preprocess!r} is a {type(function).__name__}, expected a function of one image."
-            )
+    function = function_named(request.preprocess, "--preprocess")
     return Preparation(size, request.normalize == "imagenet", function)
 
 
