@@ -7,6 +7,7 @@ whose plain forward fails apart from them.  Beside it the results themselves, on
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -59,7 +60,12 @@ def write_report(out: Path, records: Sequence[Record]) -> None:
 
 
 def _published(record: Record) -> Record:
-    return {k: v[:_PUBLISHED_LENGTH] if isinstance(v, str) else v for k, v in record.items() if v not in ("", {})}
+    return {k: _text(v) if isinstance(v, str) else v for k, v in record.items() if v not in ("", {})}
+
+
+def _text(said: str) -> str:
+    """One short line, with the names of files but not the folders of the machine that they were on."""
+    return re.sub(r"(?:/[\w.@+-]+)+/", ".../", " ".join(said.split()))[:_PUBLISHED_LENGTH]
 
 
 def _lines(records: Sequence[Record], data: str) -> Iterable[str]:
@@ -155,6 +161,6 @@ def _listed(records: Sequence[Record], otherwise: str) -> Iterable[str]:
         yield "|---|---|---|---|"
     for record in records:
         why = str(record.get("reason") or record.get("validation_reason") or "")
-        why = " ".join(why.split()).replace("|", "\\|")[:_PUBLISHED_LENGTH]
+        why = _text(why).replace("|", "\\|")
         yield f"| `{record['name']}` | {record['outcome']} | {record.get('failed_stage', '')} | {why} |"
     yield ""
