@@ -62,6 +62,8 @@ def main() -> None:
     os.dup2(2, 1)  # nothing that a library prints may come between the replies
     warnings.simplefilter("ignore")
     catalogue = load(asked["sources"])
+    for source in asked["sources"]:
+        getattr(importlib.import_module(source), "prepare", lambda: None)()
     for module in ("torch", "lens_torch", "lens_validate", *asked["preload"]):
         importlib.import_module(module)
     import torch

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 from unittest.mock import patch
 
-from zoo._catalogue import Case, Entry
+from zoo._catalogue import Case, Entry, is_installed
 
 _SAMPLES = 1600
 _ENCODERS = """
@@ -87,6 +87,12 @@ def entries() -> Iterator[Entry]:
 
 def _entry(name: str, build: Callable[[], Case], family: str = "torchaudio models", **more: Any) -> Entry:
     return Entry(f"torchaudio/{name}", family, "torchaudio", build, **more)
+
+
+def prepare() -> None:
+    """Imports it before another library does, transformers for one, and is refused."""
+    if is_installed("torchaudio"):
+        library()
 
 
 def library() -> Any:

@@ -106,7 +106,7 @@ def test_a_killed_run_leaves_no_process_and_goes_on_where_it_was(tmp_path: Path)
     assert children
     _until(lambda: not any(_is_alive(child) for child in children))
     second = subprocess.run(
-        [*command, "--only", "linear", "--only", "counting", "--resume"], capture_output=True, text=True, timeout=120
+        [*command, "--only", "linear", "--only", "counting", "--resume"], capture_output=True, text=True, timeout=300
     )
     assert second.returncode == 0, second.stderr
     assert "[1/1] passed trouble/counting" in second.stderr
@@ -115,12 +115,12 @@ def test_a_killed_run_leaves_no_process_and_goes_on_where_it_was(tmp_path: Path)
 
 def test_a_run_with_a_failure_ends_with_status_1(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "zoo", "run", "--source", SOURCE, "--results", str(tmp_path / "r.jsonl")]
-    ended = subprocess.run([*command, "--only", "raising"], capture_output=True, text=True, timeout=120)
+    ended = subprocess.run([*command, "--only", "raising"], capture_output=True, text=True, timeout=300)
     assert ended.returncode == 1
     assert "this model never runs" in ended.stderr
 
 
-def _until(holds: Callable[[], bool], timeout_s: float = 90) -> None:
+def _until(holds: Callable[[], bool], timeout_s: float = 300) -> None:
     deadline = time.monotonic() + timeout_s
     while not holds():
         assert time.monotonic() < deadline
