@@ -1,24 +1,32 @@
 """What does tracing cost, as ratios to a plain forward in one process?
 
-    uv run --group bench python benchmarks/trace_cost.py [--only NAME ...] [--repeats N] [--markdown]
+    uv run --group bench python benchmarks/trace_cost.py                        # everything, about ten minutes
+    uv run --group bench --with torchlens python benchmarks/trace_cost.py      # with torchlens beside it
+    uv run --group bench python benchmarks/trace_cost.py --only mlp resnet18   # some models
 
 Each model runs plainly, with forward hooks on every module that keep their outputs, traced keeping everything, traced
-keeping nothing, and traced with the history built, in alternation; medians are compared.  Peak memory comes from fresh
-processes.  `torchlens` is measured too where it is installed.
+keeping nothing, and traced with the history built, in alternation; medians are compared.  A pass of few milliseconds is
+run several times a sample, since one alone would mostly measure cold caches.  Peak memory comes from fresh processes:
+growth over the model at rest, after one plain pass.  The output is Markdown, made to be pasted into docs/benchmarks.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
+import datetime
 import gc
 import importlib.util
 import json
-import resource
+import os
+import platform
+import re
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from typing import Any
 
 import torch
@@ -49,14 +57,14 @@ def vit_b_16() -> Case:
 def gpt2() -> Case:
     from transformers import GPT2Config, GPT2LMHeadModel
 
-    model = GPT2LMHeadModel(GPT2Config(vocab_size=5000)).eval()
-    return model, (torch.randint(0, 5000, (4, 128)),), {"use_cache": False}
+    model = GPT2LMHeadModel(GPT2Config()).eval()
+    return model, (torch.randint(0, 50257, (4, 128)),), {"use_cache": False}
 
 
 def bert() -> Case:
     from transformers import BertConfig, BertModel
 
-    return BertModel(BertConfig(vocab_size=5000)).eval(), (torch.randint(0, 5000, (4, 64)),), {}
+    return BertModel(BertConfig()).eval(), (torch.randint(0, 30522, (4, 64)),), {}
 
 
 def mlp() -> Case:
@@ -145,6 +153,19 @@ if importlib.util.find_spec("torchlens"):
     WAYS["torchlens"] = _torchlens
 
 
+SHORTEST_SAMPLE_S = 0.02
+SHAPES = {
+    "mlp": "50 x (Linear(4, 4), ReLU), batch 1",
+    "rnn": "unrolled, 6,667 steps",
+    "resnet18": "batch 1",
+    "resnet50": "batch 4",
+    "vit_b_16": "batch 4",
+    "gpt2": "small, 4 x 128 tokens",
+    "bert": "base, 4 x 64 tokens",
+}
+LARGE = ("resnet50", "vit_b_16", "gpt2", "bert")
+
+
 def measure(name: str, repeats: int) -> dict[str, Any]:
     """Returns medians of seconds by way, measured in alternation, and the number of operations."""
     torch.manual_seed(0)
@@ -152,69 +173,152 @@ def measure(name: str, repeats: int) -> dict[str, Any]:
     times: dict[str, list[float]] = {way: [] for way in WAYS}
     with torch.no_grad():
         operations = len(lens_trace.trace(case[0], case[1], case[2], keep=lens_trace.nothing).trace.operations)
+        start = time.perf_counter()
+        _plain(case)
+        passes = max(1, round(SHORTEST_SAMPLE_S / (time.perf_counter() - start)))
         for round_number in range(repeats + 1):
             for way, run in WAYS.items():
-                if way == "torchlens" and round_number > 1:
+                if way == "torchlens" and round_number > 1:  # it takes seconds to minutes
                     continue
+                count = 1 if way == "torchlens" else passes
                 gc.collect()
                 start = time.perf_counter()
-                run(case)
+                for _ in range(count):
+                    run(case)
                 if round_number:
-                    times[way].append(time.perf_counter() - start)
+                    times[way].append((time.perf_counter() - start) / count)
     medians = {way: statistics.median(values) for way, values in times.items()}
-    return {"name": name, "operations": operations, "seconds": medians, "peak_mib": peaks(name)}
+    return {"name": name, "operations": operations, "seconds": medians, "memory": peaks(name)}
 
 
-def peaks(name: str) -> dict[str, float]:
-    """Returns peak memory of a fresh process by way, in MiB."""
-    found: dict[str, float] = {}
+def peaks(name: str) -> dict[str, Any]:
+    """Returns how much a fresh process grew at most by way, and what was saved, in MiB; empty without `/proc`."""
+    found: dict[str, Any] = {}
+    if not os.path.exists("/proc/self/clear_refs"):
+        return found
     for way in ("plain", "hooks", "keep all", "keep nothing"):
-        answer = subprocess.run(
-            [sys.executable, __file__, "--peak", name, way], capture_output=True, text=True, check=True
-        )
-        found[way] = float(answer.stdout)
+        command = [sys.executable, __file__, "--peak", name, way]
+        answer = subprocess.run(command, capture_output=True, text=True, check=True)
+        found[way], saved = json.loads(answer.stdout)
+        if saved is not None:
+            found["saved"] = saved
     return found
 
 
 def _print_peak(name: str, way: str) -> None:
     case = CASES[name]()
+    saved = None
     with torch.no_grad():
-        WAYS[way](case)
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        _plain(case)  # what kernels allocate once belongs to no way
+        gc.collect()
+        ctypes.CDLL(None).malloc_trim(0)
+        with open("/proc/self/clear_refs", "w") as file:
+            file.write("5")  # the peak starts again from here
+        before = _status("VmRSS")
+        if way == "keep all":
+            recording = lens_trace.trace(case[0], case[1], case[2])
+            saved = recording.tensors.nbytes / 2**20
+        else:
+            WAYS[way](case)
+    print(json.dumps([_status("VmHWM") - before, saved]))
+
+
+def _status(field: str) -> float:
+    with open("/proc/self/status") as file:
+        return int(re.search(rf"{field}:\s+(\d+)", file.read())[1]) / 1024  # pyright: ignore[reportOptionalSubscript]
+
+
+def import_seconds() -> float:
+    """Returns what `import lens_trace`, with `trace` used, takes beyond `import torch`: median of fresh processes."""
+    code = (
+        "import time, torch; start = time.perf_counter(); import lens_trace; lens_trace.trace; "
+        "print(time.perf_counter() - start)"
+    )
+    runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(5)]
+    return statistics.median(float(run.stdout) for run in runs)
+
+
+def per_operation_us(result: dict[str, Any], way: str) -> float:
+    """Returns what a way costs more than a plain pass, the constant cost of a trace included, per operation."""
+    seconds = result["seconds"]
+    return (seconds[way] - seconds["plain"]) / result["operations"] * 1e6
 
 
 def _row(result: dict[str, Any]) -> str:
-    seconds, plain = result["seconds"], result["seconds"]["plain"]
-    cost = (seconds["keep nothing"] - plain) / result["operations"] * 1e6
+    seconds, plain, memory = result["seconds"], result["seconds"]["plain"], result["memory"]
     ratios = " | ".join(f"{seconds[way] / plain:.2f}" if way in seconds else "-" for way in [*list(WAYS)[1:]])
-    against_hooks = seconds["keep all"] / seconds["hooks"]
-    peak = result["peak_mib"]
-    memory = f"{peak['plain']:.0f} / {peak['hooks']:.0f} / {peak['keep all']:.0f} / {peak['keep nothing']:.0f}"
-    return f"| {result['name']} | {result['operations']} | {ratios} | {against_hooks:.2f} | {cost:.1f} | {memory} |"
+    shown = " / ".join(
+        f"{memory[way]:.0f}" for way in ("plain", "hooks", "keep all", "keep nothing", "saved") if memory
+    )
+    return (
+        f"| {result['name']}, {SHAPES[result['name']]} | {result['operations']} | {plain * 1e3:.1f} | {ratios} "
+        f"| {seconds['keep all'] / seconds['hooks']:.2f} | {per_operation_us(result, 'keep nothing'):.1f} | {shown} |"
+    )
+
+
+def budgets(results: list[dict[str, Any]], import_s: float) -> list[str]:
+    """Returns one row of Markdown a budget and model: what was asked, what was measured, whether it is met."""
+    rows: list[str] = []
+
+    def judge(what: str, name: str, value: float, limit: float, unit: str = "") -> None:
+        verdict = "yes" if value <= limit else "**no**"
+        rows.append(f"| {what} | {name} | {limit:g}{unit} | {value:.2f}{unit} | {verdict} |")
+
+    for result in results:
+        name, seconds, memory = result["name"], result["seconds"], result["memory"]
+        plain = seconds["plain"]
+        if name in LARGE or name == "resnet18":
+            limit = 1.1 if name == "resnet18" else 1.05
+            judge("keep nothing / plain", name, seconds["keep nothing"] / plain, limit)
+            judge("keep all / hooks", name, seconds["keep all"] / seconds["hooks"], 1.1)
+            judge("trace and history / plain", name, seconds["history"] / plain, 1.25)
+        if name == "mlp":
+            judge("recording an operation", name, per_operation_us(result, "keep nothing"), 12, " us")
+        history = (seconds["history"] - seconds["keep nothing"]) / result["operations"] * 1e6
+        judge("history of an operation", name, history, 50, " us")
+        if memory and memory["saved"] > 16:  # below, the interpreter's own pages are what is measured
+            judge("peak growth, keep all / saved bytes", name, memory["keep all"] / memory["saved"], 1.1)
+    judge("`import lens_trace` beyond torch", "", import_s, 0.1, " s")
+    return rows
+
+
+def environment() -> str:
+    """Returns date, machine and versions in one line."""
+    with open("/proc/cpuinfo") as file:
+        found = re.search(r"model name\s*: (.*)", file.read())
+    names = ["torch", "torchvision", "transformers", "lens-trace", *(["torchlens"] if "torchlens" in WAYS else [])]
+    return (
+        f"Measured {datetime.date.today()} on {found[1] if found else platform.processor()}, {os.cpu_count()} cores, "
+        f"{torch.get_num_threads()} threads; Python {platform.python_version()}, "
+        + ", ".join(f"{name} {version(name)}" for name in names)
+        + "."
+    )
 
 
 def main() -> None:
-    """Prints the table."""
+    """Prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="*", choices=sorted(CASES))
-    parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--repeats", type=int, default=9, help="samples of each way (default 9)")
     parser.add_argument("--json", help="file to write the raw figures to")
     parser.add_argument("--peak", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.peak:
         _print_peak(*options.peak)
         return
-    names = options.only or list(CASES)
+    print(environment(), end="\n\n")
     ways = " | ".join(f"{way} / plain" for way in [*list(WAYS)[1:]])
     print(
-        f"| model | operations | {ways} | keep all / hooks | us per operation, keep nothing "
-        "| peak MiB: plain / hooks / all / nothing |"
+        f"| model | operations | plain, ms | {ways} | keep all / hooks | us an operation, keep nothing "
+        "| peak growth, MiB: plain / hooks / all / nothing / saved bytes |"
     )
-    print("|---|---|" + "---|" * (len(WAYS) - 1) + "---|---|---|")
-    results = []
-    for name in names:
+    print("|---|---|---|" + "---|" * (len(WAYS) - 1) + "---|---|---|")
+    results: list[dict[str, Any]] = []
+    for name in options.only or list(CASES):
         results.append(measure(name, options.repeats))
         print(_row(results[-1]), flush=True)
+    print("\n| budget | model | at most | measured | met |\n|---|---|---|---|---|")
+    print("\n".join(budgets(results, import_seconds())))
     if options.json:
         with open(options.json, "w") as file:
             json.dump(results, file, indent=1)
