@@ -25,7 +25,7 @@ _PUBLISHED_LENGTH = 300
 _HEAD = """# Zoo
 
 Does Lens trace, validate and draw models that none of us wrote? Random weights, small inputs, one process a model. How
-to repeat it stands in [zoo/README.md](../zoo/README.md); the results behind this page, one model a line, in
+to repeat it stands in `zoo/README.md` of the repository; the results behind this page, one model a line, in
 [{data}]({data}).
 """
 _FAMILIES = """## By family
