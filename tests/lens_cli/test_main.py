@@ -437,11 +437,15 @@ def test_an_unknown_aspect_is_an_error() -> None:
         ([f"{HERE}:Small", "--input", "2,4", "--weights", "none.pt", "--meta"], "leave --weights or --meta out"),
         ([f"{HERE}:broken", "--input", "2,4"], "the weights are elsewhere"),
         ([f"{HERE}:Small", "--input", "1" + 30 * "0"], ""),
-        (["hf:config.json", "--input", "int64:1,4"], "transformers"),
     ],
 )
 def test_bad_input_is_one_clear_line_and_status_2(words: list[str], message: str) -> None:
     assert message in _error("summary", *words)
+
+
+def test_a_configuration_without_transformers_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    assert "pip install transformers" in _error("summary", "hf:config.json", "--input", "int64:1,4")
 
 
 def test_debug_lets_the_traceback_through() -> None:

@@ -44,7 +44,7 @@ def load_architecture(name: str, changes: Mapping[str, Any]) -> torch.nn.Module:
     path = Path(name)
     file = path / "config.json" if path.is_dir() else path
     fields = _fields(file) if path.is_dir() or file.suffix == ".json" else {"model_type": name}
-    kind = fields.pop("model_type", None)
+    kind: Any = fields.pop("model_type", None)
     try:
         config = transformers.AutoConfig.for_model(kind, **(fields | dict(changes)))
     except (ValueError, KeyError, TypeError) as error:
