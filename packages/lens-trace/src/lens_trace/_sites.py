@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from bisect import bisect_right
+from opcode import opmap
 from types import CodeType, FrameType
 
 import torch
@@ -23,6 +24,8 @@ _NEIGHBOURS = ("lens_trace", "lens_graph", "lens_viz", "lens_validate", "lens_to
 OUTSIDE, INSIDE, COMPOSITES, LENS, HANDOVER = range(5)
 _HANDOVER_FILE = str(torch.overrides.__file__)
 _kinds: dict[str, int] = {}
+_PRECALL: int | None = opmap.get("PRECALL")
+"""Python 3.11 splits a call into PRECALL (four bytes with its cache) and CALL; in warm code the first makes some."""
 border_code: list[CodeType | None] = [None]
 """Code of what every module call runs through: where the walk meets it, the place outside is already known."""
 
@@ -77,15 +80,17 @@ class SiteTable:
         self._lines: dict[int, tuple[list[int], list[int]]] = {}
 
     def resolve(self, place: Place | None) -> CallSite | None:
-        """Returns the call site of a place, the same object for the same place."""
+        """Returns the call site of a place, the same object for the same call, however warm its code is."""
         if place is None:
             return None
         code, instruction = place
         key = (id(code), instruction)
         site = self._sites.get(key)
         if site is None:
+            if _PRECALL is not None and code.co_code[instruction] == _PRECALL:
+                instruction += 4
             site = CallSite(code.co_filename, self._line(code, instruction), code.co_qualname, instruction)
-            self._sites[key] = site
+            site = self._sites[key] = self._sites.setdefault((id(code), instruction), site)
         return site
 
     def _line(self, code: CodeType, instruction: int) -> int:
