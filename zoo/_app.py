@@ -129,13 +129,13 @@ def report(
         "docs/zoo.md"
     ),
 ) -> None:
-    """Write docs/zoo.md and the results behind it."""
+    """Write docs/zoo.md and the results behind it; what the catalogue no longer has is left out."""
     from zoo._report import write_report
 
     records = {name: record for path in results or [RESULTS] for name, record in read_results(path)[0].items()}
     known = load()
     missing = [name for name, entry in known.items() if name not in records and not entry.on_request]
-    write_report(out, list(records.values()))
+    write_report(out, [record for name, record in records.items() if name in known])
     if missing:
         typer.echo(f"{len(missing)} models of the catalogue have no result: {', '.join(missing[:20])}", err=True)
 

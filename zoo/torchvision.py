@@ -56,8 +56,8 @@ _VIDEO: dict[str, tuple[int, int]] = {
     "mc3_18": (8, 56),
     "r2plus1d_18": (8, 56),
     "r3d_18": (8, 56),
-    "mvit_v1_b": (8, 64),
-    "mvit_v2_s": (8, 64),
+    "mvit_v1_b": (16, 224),
+    "mvit_v2_s": (16, 224),
     "s3d": (16, 224),
     "swin3d_b": (8, 64),
     "swin3d_s": (8, 64),
@@ -163,8 +163,7 @@ def _flow(name: str) -> Case:
 
 def _video(name: str) -> Case:
     frames, width = _VIDEO[name]
-    options = {"spatial_size": (width, width), "temporal_size": frames} if name.startswith("mvit") else {}
-    return _model(name, **options), (_images(1, 3, frames, width, width),), {}
+    return _model(name), (_images(1, 3, frames, width, width),), {}
 
 
 def _quantized(name: str, is_quantized: bool) -> Case:
