@@ -1,7 +1,7 @@
 # Everything goes through uv, so that each tool is the one that uv.lock pins.
 PACKAGES := lens-trace lens-graph lens-viz lens-validate lens-torch lens-cli
 
-.PHONY: check format lint types contracts docs test check-alone zoo fix picture
+.PHONY: check format lint types contracts docs test check-alone wheels zoo fix picture
 
 check: format lint types contracts docs test
 
@@ -30,6 +30,10 @@ check-alone:
 		echo "== $$package alone"; \
 		uv run --isolated --package $$package pytest -q tests/$$(echo $$package | tr - _); \
 	done
+
+# Wheels and sdists of all packages, into dist/; tests/test_wheels.py installs them into empty environments.
+wheels:
+	uv build --all-packages --out-dir dist
 
 # Some real models, each traced, validated and drawn; see zoo/README.md.
 zoo:

@@ -21,6 +21,7 @@ def test_a_package_is_complete(package: Path) -> None:
     assert (package / "README.md").stat().st_size > 200
     assert "## " in (package / "CHANGELOG.md").read_text()
     assert (package / "src" / package.name.replace("-", "_") / "py.typed").exists()
+    assert (package / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes(), "each sdist brings the licence along"
     assert re.fullmatch(r"\d+\.\d+\.\d+", str(_project(package)["version"]))
     assert _project(package)["requires-python"] == ">=3.11"
 

@@ -94,7 +94,7 @@ def _image(path: Path, preparation: Preparation) -> torch.Tensor:
     try:
         from PIL import Image, ImageOps
     except ModuleNotFoundError as error:
-        raise FileError("Reading an image needs the package 'pillow' (pip install 'lens-cli[images]').") from error
+        raise FileError("Reading an image needs the package 'pillow' (pip install pillow).") from error
     if not path.is_file():
         raise FileError(f"There is no file {str(path)!r}.")
     try:
