@@ -1,7 +1,7 @@
 """Do the packages work away from here, installed from built files alone?
 
-Wheels are built from the sdists, looked into, and installed by their paths into empty environments: never by name, because
-an index may know another project of the same name.  What they require comes in the versions of uv.lock.
+Wheels are built from the sdists, looked into, and installed by their paths into empty environments: never by name,
+because an index may know another project of the same name.  What they require comes in the versions of uv.lock.
 """
 
 from __future__ import annotations
