@@ -1,8 +1,8 @@
 """Which tensors share memory, and who wrote it last?
 
 Every tensor object that the pass meets has an `Owner`: the operation whose value it held when last seen.  Objects are
-known by identity in a side table (weak references; nothing is hung on the tensors).  Memory is known by the address of
-its `StorageImpl`; a weak count on it keeps the address from being reused while the trace lasts.
+known by identity in a side table (weak references; nothing is hung on the tensors), memory by the key of its storage
+(`lens_trace._storages`).
 
 Each storage has a log of writes.  An owner remembers how long the log was when it took its value; later entries that
 overlap the tensor are *overlays*: values that reached it through another view.  Whether two views overlap is decided
@@ -14,19 +14,14 @@ from __future__ import annotations
 import itertools
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Any, cast
 
 import torch
 
 from lens_trace._records import Geometry
 from lens_trace._rows import Owner, Owning, Reference, Seen, Written, owner_like
+from lens_trace._storages import Storages, storage_key
 
 _SEARCH_LIMIT = 2000
-_COMPRESSED = (torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc)
-
-_storage_of = torch._C.TensorBase.untyped_storage
-_functorch: Any = torch._C._functorch  # pyright: ignore[reportAttributeAccessIssue] - it has no stub
-_free_weak = torch.UntypedStorage._free_weak_ref
 
 
 def held(tensor: torch.Tensor) -> Callable[[], torch.Tensor | None]:
@@ -49,20 +44,14 @@ class Memory:
         self.owners: dict[int, Owning] = {}
         self.first_owner: dict[int, Owning] = {}
         self.logs: dict[int, list[Written]] = {}
-        self.holds: dict[int, int] = {}
+        self.storages: Storages = {}
         self._rest: tuple[Sequence[torch.Tensor], Sequence[torch.Tensor], set[int]] | None = (
             parameters, buffers, set() if outside is None else outside
         )  # fmt: skip
 
     def storage_key(self, tensor: torch.Tensor) -> int | None:
-        """Returns the address of a tensor's storage, None where it has none."""
-        storage = storage_of(tensor)
-        if storage is None:
-            return None
-        key = storage._cdata
-        if key not in self.holds:
-            self.holds[key] = cast(int, storage._weak_ref())
-        return key
+        """Returns the key of a tensor's storage, None where it has none."""
+        return storage_key(tensor, self.storages)
 
     def find(self, tensor: torch.Tensor) -> Owning | None:
         """Returns the owner of a tensor object, or of the memory it looks at; None where nobody has seen it."""
@@ -145,15 +134,6 @@ class Memory:
         """Returns the tensor objects of the pass that are still there, each with its storage."""
         return [(t, owner.storage) for owner in self.owners.values() if (t := owner.reference()) is not None]
 
-    def release(self) -> None:
-        """Gives back the weak counts; the tables are of no use afterwards."""
-        holds, self.holds = self.holds, {}
-        for weak in holds.values():
-            _free_weak(weak)
-
-    def __del__(self) -> None:
-        self.release()
-
 
 def geometry_of(tensor: torch.Tensor) -> Geometry | None:
     """Returns how a tensor lies in its storage, None for layouts without strides."""
@@ -223,32 +203,3 @@ def _itemsize(dtype: str) -> int:
     if size is None:
         size = _itemsizes[dtype] = getattr(torch, dtype).itemsize
     return size
-
-
-def is_functorch_wrapped(tensor: torch.Tensor) -> bool:
-    """Tells whether a tensor lives inside vmap or grad and dies with it."""
-    return bool(_functorch.is_functorch_wrapped_tensor(tensor))
-
-
-def storage_of(tensor: torch.Tensor) -> Any:
-    """Returns the storage of a tensor, None where it has none."""
-    try:
-        return _storage_of(tensor)
-    except ValueError:  # a lazy parameter or buffer that has not been made yet
-        return None
-    except (RuntimeError, NotImplementedError):
-        return _unwrapped_storage(tensor)
-
-
-def _unwrapped_storage(tensor: torch.Tensor) -> Any:
-    # Tensors inside vmap and grad wrap the one that has the memory; a sparse tensor's is that of its values.
-    try:
-        while _functorch.is_functorch_wrapped_tensor(tensor):
-            tensor = _functorch.get_unwrapped(tensor)
-        if tensor.layout is torch.sparse_coo:
-            tensor = tensor._values()
-        elif tensor.layout in _COMPRESSED:
-            tensor = tensor.values()
-        return _storage_of(tensor)
-    except (RuntimeError, NotImplementedError):
-        return None

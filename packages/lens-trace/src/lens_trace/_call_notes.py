@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 
-from lens_trace._aliases import is_functorch_wrapped
 from lens_trace._errors import StopTrace
 from lens_trace._notes import note_failed_call
 from lens_trace._recorder import Recorder
@@ -21,6 +20,7 @@ from lens_trace._role import Role
 from lens_trace._rows import ModuleRow, Place, ReadRow, TrackedRow, no_tensor
 from lens_trace._sites import calling_frame
 from lens_trace._specs import grad_type_of, spec_of
+from lens_trace._storages import is_functorch_wrapped
 
 _Tensor = torch.Tensor
 _storage_of = torch._C.TensorBase.untyped_storage
@@ -96,9 +96,9 @@ class CallNotes:
         memory = recorder.memory
         try:
             storage = _storage_of(tensor)
-            key = storage._cdata
-            if key not in memory.holds:
-                memory.holds[key] = storage._weak_ref()  # pyright: ignore[reportArgumentType] - a pointer, as an int
+            reference = weakref.ref(storage)
+            key = id(reference)
+            memory.storages[key] = reference
             is_dead = False
         except (RuntimeError, NotImplementedError):
             key = memory.storage_key(tensor)

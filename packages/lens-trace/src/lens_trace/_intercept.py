@@ -69,7 +69,7 @@ class RecordingMode(TorchFunctionMode, CallNotes):
         self._modes = current_modes()
         memory = recorder.memory
         self.tables = (
-            recorder, memory.owners, memory.first_owner, memory.logs, memory.holds, recorder.rows,
+            recorder, memory.owners, memory.first_owner, memory.logs, memory.storages, recorder.rows,
             recorder.state.parameter_of, recorder.next_operation,
         )  # fmt: skip
 
@@ -89,7 +89,7 @@ class RecordingMode(TorchFunctionMode, CallNotes):
                 role = role_of(func)
         if types or not (role.is_simple and self.is_simple) or (kwargs and "out" in kwargs):
             return self._tell_apart(role, func, types, args, kwargs or _nothing)
-        recorder, owners, first_owner, logs, holds, rows, parameter_of, next_operation = self.tables
+        recorder, owners, first_owner, logs, storages, rows, parameter_of, next_operation = self.tables
         held: list[Any] = []
         make = Row
         for value in args:
@@ -143,7 +143,8 @@ class RecordingMode(TorchFunctionMode, CallNotes):
         except (RuntimeError, NotImplementedError):  # sparse; nested tensors have no shape
             self.note_call(role, func, args, kwargs or _nothing, tuple(held), named, (), result, elapsed, frame)
             return result
-        key = storage._cdata
+        memory = _weak(storage)
+        key = id(memory)
         module = self.module
         code = frame.f_code
         kind = _file_kind(code.co_filename)
@@ -176,8 +177,7 @@ class RecordingMode(TorchFunctionMode, CallNotes):
         )  # fmt: skip
         rows.append(row)
         if key not in first_owner:
-            if key not in holds:
-                holds[key] = storage._weak_ref()  # pyright: ignore[reportArgumentType] - a pointer, as an int
+            storages[key] = memory
             first_owner[key] = row
         else:  # a view, or an argument handed on: that is still the same parameter or buffer
             if logs and key in logs:

@@ -22,6 +22,7 @@ from weakref import ProxyTypes
 import torch
 
 from lens_trace._rng import capture_all, restore_all
+from lens_trace._storages import Storages, storage_key
 
 _MOST_OBJECTS = 20_000
 _LEFT_ALONE = (int, float, bool, str, bytes, complex, type(None), type, FunctionType, BuiltinFunctionType, MethodType,
@@ -37,6 +38,7 @@ class Snapshot:
         self._generators = capture_all()
         self._undo: list[Callable[[], None]] = []
         self._tensors: dict[int, list[torch.Tensor]] = {}
+        self._storages: Storages = {}
         self._copies: list[tuple[torch.Tensor, torch.Tensor]] = []
         self._seen: dict[int, Any] = {}
         for module in model.modules():
@@ -73,7 +75,7 @@ class Snapshot:
     def _remember(self, value: Any) -> list[Any]:
         """Notes how one object is put back; returns what it holds."""
         if isinstance(value, torch.Tensor):
-            key = _storage_key(value)
+            key = storage_key(value, self._storages)
             if key is not None and not value.is_meta:
                 self._tensors.setdefault(key, []).append(value)
             return []
@@ -126,10 +128,3 @@ def _refill_members(live: Any, before: list[Any]) -> None:
     if len(live) != len(before) or any(a is not b for a, b in zip(live, before, strict=True)):
         live.clear()
         live.update(before) if isinstance(live, set) else live.extend(before)
-
-
-def _storage_key(tensor: torch.Tensor) -> int | None:
-    try:
-        return torch._C.TensorBase.untyped_storage(tensor)._cdata
-    except (RuntimeError, NotImplementedError, ValueError):
-        return None

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from lens_trace._aliases import is_functorch_wrapped
+from lens_trace._storages import is_functorch_wrapped
 
 
 def spec_of(tensor: torch.Tensor, key: int | None) -> tuple[Any, ...]:

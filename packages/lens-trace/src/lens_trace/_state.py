@@ -19,9 +19,9 @@ import torch
 from torch.nn.parameter import is_lazy
 
 from lens_trace._addresses import Addresses
-from lens_trace._aliases import storage_of
 from lens_trace._registrations import Registrations
 from lens_trace._snapshot import Snapshot
+from lens_trace._storages import Storages, storage_key
 from lens_trace._tensors import cloned, is_lazy_kind
 
 _MOST_ADDRESSES = 100_000
@@ -57,7 +57,8 @@ class ModelState:
         self._compiled: list[tuple[torch.nn.Module, Any]] = []
         self._changed: dict[int, list[_Before]] = {}
         self._inputs: dict[int, list[torch.Tensor]] = {}
-        self._storages: dict[int, list[torch.Tensor]] | None = None
+        self._storages: Storages = {}
+        self._held: dict[int, list[torch.Tensor]] | None = None
         self.snapshot: Snapshot | None = None
         """Told before memory is written; what it looks after is put back by whoever holds it."""
         self._read_modules(model)
@@ -94,32 +95,32 @@ class ModelState:
         self.before_any_write()
         for tensors in self._inputs.values():
             for tensor in tensors:
-                self.before_write(tensor, _storage(tensor))
+                self.before_write(tensor, self._storage(tensor))
         for storage, held in self._by_storage().items():
             if storage not in self._changed:
                 self._changed[storage] = [_lazily(t) for t in held if not t.is_meta and not is_lazy(t)]
 
     def is_written(self, tensor: torch.Tensor) -> bool:
         """Tells whether a tensor lies in memory that will be put back, and does not hold what will be put there."""
-        storage = _storage(tensor)
+        storage = self._storage(tensor)
         held = self._changed.get(storage, []) if storage is not None else []
         return any(before.is_touched() and not _is_equal(before.alias, before.copy) for before in held)
 
     def before_any_write(self) -> None:
         """Copies every buffer, where what is about to run may write any of them unseen."""
         for buffer in self.buffers:
-            self.before_write(buffer, _storage(buffer))
+            self.before_write(buffer, self._storage(buffer))
 
     def will_be_put_back(self, tensor: torch.Tensor) -> bool:
         """Tells whether a tensor lies in memory that was written and ends with the values from before the pass."""
-        return bool(self._changed) and bool(self._changed.get(_storage(tensor)))  # pyright: ignore[reportArgumentType] - None is no key
+        return bool(self._changed) and bool(self._changed.get(self._storage(tensor)))  # pyright: ignore[reportArgumentType] - None is no key
 
     def add_inputs(self, tensors: list[torch.Tensor]) -> None:
         """Tells which tensors came as arguments."""
         self._registrations.note_flags(tensors)
         for tensor in tensors:
             if not self.holds(tensor):
-                key = _storage(tensor)
+                key = self._storage(tensor)
                 if key is not None:
                     self._inputs.setdefault(key, []).append(tensor)
 
@@ -149,15 +150,18 @@ class ModelState:
         return [(before.tensor, before.alias) for before in changed]
 
     def _by_storage(self) -> dict[int, list[torch.Tensor]]:
-        if self._storages is None:
-            self._storages = {}
+        if self._held is None:
+            self._held = {}
             for tensor in (*self.parameters, *self.buffers):
-                key = _storage(tensor)
+                key = self._storage(tensor)
                 if key is not None:
-                    self._storages.setdefault(key, []).append(tensor)
+                    self._held.setdefault(key, []).append(tensor)
             for key, tensors in self._inputs.items():
-                self._storages.setdefault(key, []).extend(tensors)
-        return self._storages
+                self._held.setdefault(key, []).extend(tensors)
+        return self._held
+
+    def _storage(self, tensor: torch.Tensor) -> int | None:
+        return storage_key(tensor, self._storages)
 
     def _read_modules(self, model: torch.nn.Module) -> None:
         # Iterative, and a module is not entered again on its own path: models may contain themselves.  This is done
@@ -284,8 +288,3 @@ def _put_back(tensor: torch.Tensor, copy: torch.Tensor) -> None:
             if stride == 0:  # `expand` shows the same memory several times: once is enough
                 tensor, copy = (t.narrow(dimension, 0, min(1, t.shape[dimension])) for t in (tensor, copy))
     tensor.copy_(copy)
-
-
-def _storage(tensor: torch.Tensor) -> int | None:
-    storage = storage_of(tensor)
-    return None if storage is None else storage._cdata

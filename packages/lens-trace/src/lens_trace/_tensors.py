@@ -19,10 +19,10 @@ from typing import Any, TypeAlias
 
 import torch
 
-from lens_trace._aliases import is_functorch_wrapped
 from lens_trace._errors import ChangedTensorError, NotSavedError
 from lens_trace._notes import shown_tensor
 from lens_trace._records import Operation, OperationId
+from lens_trace._storages import is_functorch_wrapped
 
 Key: TypeAlias = "int | tuple[int, int]"
 

@@ -237,7 +237,6 @@ class _Session:
         is_complete = self.is_complete
         live_parameters, live_buffers = tuple(recorder.live_parameters), dict(enumerate(recorder.state.buffers))
         rng_states = recorder.rng_states
-        recorder.memory.release()
 
         def freeze() -> tuple[Trace, Mapping[int, Any], Mapping[CallId, Callable[..., Any]]]:
             rows = sorted(noted, key=_operation_of)

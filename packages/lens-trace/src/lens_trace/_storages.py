@@ -1,0 +1,65 @@
+"""What is a piece of memory called?
+
+Tensors share memory when they share a storage.  A storage is known by a weak reference to its Python object, of which
+torch makes one for as long as the storage lasts; its *key* is the `id` of that reference.  Python makes one such
+reference at a time, so all who ask get the same key, and while somebody holds the reference no other storage gets it,
+however many storages come and go at the same address.
+
+A weak count on the storage itself would do as well, but not cheaply: what it leaves of a dead storage lies in the heap
+just behind the values that were freed, where it keeps the next values from taking their place.  A pass that keeps
+nothing would take the memory of all its values.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any, TypeAlias
+
+import torch
+
+Storages: TypeAlias = "dict[int, weakref.ref[Any]]"
+"""References by key."""
+
+_COMPRESSED = (torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc)
+_storage_of = torch._C.TensorBase.untyped_storage
+_functorch: Any = torch._C._functorch  # pyright: ignore[reportAttributeAccessIssue] - it has no stub
+_weak = weakref.ref
+
+
+def storage_key(tensor: torch.Tensor, known: Storages) -> int | None:
+    """Returns the key of a tensor's storage, which stays its own for as long as `known`; None where it has none."""
+    storage = storage_of(tensor)
+    if storage is None:
+        return None
+    reference = _weak(storage)
+    known[id(reference)] = reference
+    return id(reference)
+
+
+def is_functorch_wrapped(tensor: torch.Tensor) -> bool:
+    """Tells whether a tensor lives inside vmap or grad and dies with it."""
+    return bool(_functorch.is_functorch_wrapped_tensor(tensor))
+
+
+def storage_of(tensor: torch.Tensor) -> Any:
+    """Returns the storage of a tensor, None where it has none."""
+    try:
+        return _storage_of(tensor)
+    except ValueError:  # a lazy parameter or buffer that has not been made yet
+        return None
+    except (RuntimeError, NotImplementedError):
+        return _unwrapped_storage(tensor)
+
+
+def _unwrapped_storage(tensor: torch.Tensor) -> Any:
+    # Tensors inside vmap and grad wrap the one that has the memory; a sparse tensor's is that of its values.
+    try:
+        while _functorch.is_functorch_wrapped_tensor(tensor):
+            tensor = _functorch.get_unwrapped(tensor)
+        if tensor.layout is torch.sparse_coo:
+            tensor = tensor._values()
+        elif tensor.layout in _COMPRESSED:
+            tensor = tensor.values()
+        return _storage_of(tensor)
+    except (RuntimeError, NotImplementedError):
+        return None
