@@ -21,6 +21,18 @@ class Small(nn.Module):
         return getattr(torch, self.act)(self.first(x))
 
 
+class Failing(nn.Module):
+    """Fails at its last layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(4, 3)
+        self.last = nn.Linear(5, 7)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(torch.relu(self.first(x)))
+
+
 class Wide(nn.Module):
     """A model that cannot be made without an argument."""
 

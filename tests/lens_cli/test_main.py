@@ -54,6 +54,24 @@ def _keep_nothing(operation: object) -> bool:
 # summary
 
 
+def test_summary_of_a_failing_model_shows_what_ran_and_where_it_failed() -> None:
+    result = _lens("summary", f"{HERE}:Failing", "-i", "2,4")
+    assert result.exit_code == 2
+    assert "linear_1_2" in result.stdout and "relu_1_3" in result.stdout
+    (line,) = result.stderr.splitlines()
+    assert "linear(float32[2, 3], float32[7, 5]" in line
+    assert "module last (Linear), at tests/lens_cli/sample_models.py:" in line
+    assert "lens_recording" not in line
+    assert "last (Linear) never called" in _lens("summary", f"{HERE}:Failing", "-i", "2,4", "--tree").stdout
+    assert _error("summary", f"{HERE}:Failing", "-i", "2,4", "--json")
+
+
+def test_debug_shows_the_error_of_a_failing_model_once() -> None:
+    with pytest.raises(RuntimeError) as caught:
+        CliRunner().invoke(app, ["summary", f"{HERE}:Failing", "-i", "2,4", "--debug"], catch_exceptions=False)
+    assert caught.value.__context__ is None
+
+
 def test_summary_lists_the_layers_and_the_totals() -> None:
     answer = _answer("summary", *SMALL)
     for text in ("Small", "input_1_1", "linear_1_2", "relu_1_3", "2x3", "15 parameters", "48 FLOPs by torch's counter"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import random
 import sys
 import threading
@@ -10,6 +11,7 @@ import time
 import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -91,7 +93,8 @@ def test_exceptions_keep_their_type_and_carry_the_partial_recording(error: BaseE
         lens_trace.trace(model, X)
     assert caught.value is error
     assert "module inner.0 (Calls)" in error.__notes__[0]
-    assert len(error.__notes__) == 1
+    assert f"at {__file__.removeprefix(os.getcwd() + os.sep)}:" in error.__notes__[0]
+    assert len(error.__notes__) == 2
     recording: lens_trace.Recording = error.lens_recording  # pyright: ignore[reportAttributeAccessIssue]
     assert names(recording) == ["input", "linear", "mul_"]
     assert not recording.trace.is_complete
@@ -105,6 +108,18 @@ def test_a_failing_operation_is_named_with_its_shapes_and_module() -> None:
     note = caught.value.__notes__[0]
     assert "linear(float32[2, 6], float32[5, 5], float32[5])" in note
     assert "module 1.0 (Linear)" in note
+    assert ".py:" not in note, "no line of the model led there, and who called Lens is not to blame"
+
+
+def test_a_failing_operation_is_named_with_the_line_of_the_model() -> None:
+    class Model(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return nn.functional.normalize(x, dim=5)
+
+    with pytest.raises(IndexError) as caught:
+        lens_trace.trace(Model(), X)
+    line = Model.forward.__code__.co_firstlineno + 1
+    assert f"{Path(__file__).name}:{line}" in caught.value.__notes__[0]
 
 
 def test_a_model_that_catches_its_own_exception_goes_on() -> None:

@@ -80,7 +80,9 @@ def one_line(error: BaseException) -> str:
     """Returns the error as one line: its kind unless it is ours, its message, and the notes it has gathered."""
     text = " ".join(str(error).split()) or "no message"
     kind = "" if isinstance(error, CommandError) else f"{type(error).__name__}: "
-    notes = " ".join(" ".join(note.split()) for note in getattr(error, "__notes__", ()))
+    # A recording on an exception is of use in Python only.
+    told = (note for note in getattr(error, "__notes__", ()) if ".lens_recording" not in note)
+    notes = " ".join(" ".join(note.split()) for note in told)
     return f"{kind}{text} ({notes})" if notes else f"{kind}{text}"
 
 

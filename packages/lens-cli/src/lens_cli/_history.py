@@ -33,9 +33,18 @@ def counted_history_for(request: Request) -> tuple[ModelHistory, dict[int, int] 
         states = torch.get_rng_state()
         try:
             count: FlopCount = tl.count_flops(subject.model, subject.args, subject.kwargs, random_seed=subject.seed)
+            return count.history, count.by_operation
         except Exception:
-            # The counter, or the model itself; the plain pass tells which, and what it raises is what the user sees.
             torch.set_rng_state(states)
-            history = tl.get_model_structure(subject.model, subject.args, subject.kwargs, random_seed=subject.seed)
-            return history, None
-    return count.history, count.by_operation
+        # The counter failed, or the model itself; the plain pass tells which, and what it raises is what the user sees.
+        history = tl.get_model_structure(subject.model, subject.args, subject.kwargs, random_seed=subject.seed)
+        return history, None
+
+
+def what_ran_before(error: BaseException) -> ModelHistory | None:
+    """Returns the history of what ran before the model raised; None where nothing did."""
+    try:
+        history = tl.partial_history(error)
+    except ValueError:  # the error has another origin
+        return None
+    return history if len(history) > len(history.input_layers) else None

@@ -44,7 +44,7 @@ def summary(
 ) -> None:
     """Print the layers of a model, or its modules, with their shapes, sizes, parameters and FLOPs."""
     with carried_out(debug=debug, quiet=quiet):
-        from lens_cli._history import counted_history_for
+        from lens_cli._history import counted_history_for, what_ran_before
         from lens_cli._structure import structure_of, to_json
         from lens_cli._summary import layer_list, module_tree
         from lens_cli._terminal import note, show
@@ -53,7 +53,14 @@ def summary(
         if is_tree and layer:
             raise CommandError("--layer chooses from the list of layers; leave --tree and --depth out.")
         deepest = _depth(depth)
-        history, flops = counted_history_for(asked)
+        try:
+            history, flops = counted_history_for(asked)
+        except Exception as error:
+            before = None if as_json or layer else what_ran_before(error)
+            if before is not None:
+                ran = structure_of(before)
+                show(module_tree(ran, listed(columns), deepest) if is_tree else layer_list(ran, listed(columns)))
+            raise
         structure = structure_of(history, flops)
         if flops is None:
             note("lens: torch's counter of FLOPs does not follow this model", quiet=quiet)

@@ -92,6 +92,9 @@ def details(facts: Interpretation, node: int) -> list[tuple[str, str]]:
     rows = [("output", f"{human_shape(output.shape)} {output.dtype} on {output.device}, {human_bytes(output.nbytes)}")]
     if operation.function is not None:
         rows.append(("function", f"{operation.function.qualified_name}, {human_seconds(operation.elapsed_s)}"))
+    site = operation.user_call_site or operation.call_site
+    if site is not None:
+        rows.append(("code", f"{site.file}:{site.line} in {site.function}"))
     if operation.address is not None:
         rows.append(("address", operation.address))
     if operation.parameters:

@@ -6,6 +6,7 @@ from lens_torch._check import validate_saved_activations
 from lens_torch._errors import LensTorchError, MemoryBudgetError, StimuliError, TraceDivergedError
 from lens_torch._flops import FlopCount, count_flops
 from lens_torch._load import load
+from lens_torch._partial import partial_history
 from lens_torch._plan import Plan, plan
 from lens_torch._proof import Proof, prove_activations, validation_table
 from lens_torch._show import show_model_graph
@@ -36,6 +37,7 @@ __all__ = [
     "get_model_structure",
     "load",
     "load_stimuli",
+    "partial_history",
     "plan",
     "prove_activations",
     "show_model_graph",
