@@ -34,6 +34,21 @@ def test_a_readme_shows_an_example(readme: Path) -> None:
     assert readme.parent.name == "lens-cli" or PYTHON_BLOCK.search(readme.read_text())
 
 
+def test_the_page_about_the_command_line_tells_every_option() -> None:
+    from typer.main import get_command
+
+    from lens_cli._main import app
+
+    text = (ROOT / "docs/how-to/command-line.md").read_text()
+    told = set(re.findall("--[a-z-]+", text))
+    lens = get_command(app)
+    commands = [lens, *lens.commands.values()]  # type: ignore[attr-defined]
+    options = {
+        name for command in commands for option in command.params for name in (*option.opts, *option.secondary_opts)
+    }
+    assert {name for name in options if name.startswith("--")} <= told
+
+
 def test_the_cli_readme_shows_commands_that_exist() -> None:
     from lens_cli._main import app
 

@@ -116,10 +116,22 @@ def test_ctrl_c_keeps_what_is_finished(folder: Path, tmp_path: Path, monkeypatch
     torch.testing.assert_close(tl.load_stimuli(out)["first"], _expected())
 
 
+def test_a_run_goes_on_with_the_random_weights_it_began_with(folder: Path, tmp_path: Path) -> None:
+    words = ("extract", f"{HERE}:Small", "--inputs", str(folder), "-l", "first", "--batch-size", "5")
+    out = tmp_path / "acts"
+    _done(*words, "-o", str(out))
+    rows = tl.load_stimuli(out)["first"]
+    (out / "batches" / "000001.safetensors").unlink()
+    assert "going on after 5 of 10" in _done(*words, "-o", str(out)).stderr
+    torch.testing.assert_close(tl.load_stimuli(out)["first"], rows)
+    _done(*words, "-o", f"{tmp_path}/others")
+    assert not torch.equal(tl.load_stimuli(tmp_path / "others")["first"], rows), "another run makes other weights"
+
+
 def test_another_model_never_goes_on_in_the_same_folder(folder: Path, tmp_path: Path) -> None:
     words = ("--inputs", str(folder), "-l", "first", "-o", f"{tmp_path}/acts")
     _done(*SMALL, *words)
-    assert "give --seed or --weights" in _error("extract", f"{HERE}:Small", *words)
+    assert "are not those of the run" in _error("extract", f"{HERE}:Small", *words)
     assert "holds another run" in _error(*SMALL, *words, "--batch-size", "2")
     assert "holds another run" in _error(*SMALL, "--inputs", str(folder), "-l", "relu_1", "-o", f"{tmp_path}/acts")
     torch.testing.assert_close(tl.load_stimuli(tmp_path / "acts")["first"], _expected())
@@ -229,6 +241,31 @@ def test_what_cannot_be_extracted_is_one_clear_line(
     words = [str(folder) if word == "STIMULI" else word for word in words]
     words += [] if "-l" in words else ["-l", "first"]
     assert message in _error(*SMALL, *words, "-o", f"{tmp_path}/acts")
+
+
+def test_one_input_becomes_a_stored_history(tmp_path: Path) -> None:
+    out = tmp_path / "acts"
+    words = ("-i", "2,4", "-l", "hidden=first,rectified=relu_1", "--store-dtype", "float16", "-o", str(out))
+    assert _done(*SMALL, *words).stdout == f"wrote {out}\n"
+    history = tl.load(out)
+    assert history.saved_layers == ["linear_1_2", "relu_1_3"]
+    hidden = history["hidden"].tensor_contents
+    assert (hidden.shape, hidden.dtype) == ((2, 3), torch.float16)
+    assert torch.equal(history["rectified"].tensor_contents, hidden.relu())
+    assert "acts" in _error(*SMALL, *words), "what is there is not written over"
+    assert tl.load(out, check="now").saved_layers == ["linear_1_2", "relu_1_3"]
+
+
+def test_a_stored_history_stands_for_the_model_and_runs_nothing(tmp_path: Path) -> None:
+    out = str(tmp_path / "acts")
+    _done(*SMALL, "-i", "2,4", "-l", "first", "-o", out)
+    assert "linear_1_2" in _done("summary", out).stdout
+    assert _done("summary", out).stderr == ""
+    assert "linear_1_2" in _done("table", out, "--where", "num_saved > 0").stdout
+    _done("draw", out, "-o", f"{tmp_path}/small.svg")
+    assert _done("diff", out, f"{HERE}:Small", "-i", "2,4").stdout.endswith("The same.\n")
+    assert "takes no inputs" in _error("summary", out, "-i", "2,4")
+    assert "LoadError" in _error("summary", str(tmp_path))
 
 
 def test_the_bar_tells_stimuli_a_second_and_the_time_left() -> None:

@@ -327,7 +327,7 @@ def test_the_columns_of_a_table_are_explained() -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--where", "colour = 3"], "The columns are layer_label"),
+        (["--where", "colour = 3"], "'colour = 3': unable to find column \"colour\". The columns are layer_label"),
         (["--where", "("], "--where '('"),
         (["--sort", "tensor_size"], "did you mean tensor_fsize"),
         (["--columns", "layer_labels"], "did you mean layer_label?"),

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lens_cli._compare import Change
-from lens_cli._history import history_for
+from lens_cli._history import history_for, is_stored
 from lens_cli._request import Request
 from lens_cli._structure import Structure, read_structure, structure_of
 
@@ -31,7 +31,11 @@ def side(request: Request) -> Structure:
         CommandError: What was named is not there, or cannot be read.
     """
     path = Path(request.model)
-    return read_structure(path) if path.suffix == ".json" else structure_of(history_for(request))
+    if path.suffix == ".json":
+        return read_structure(path)
+    if is_stored(request):  # the inputs are for the other side
+        request = replace(request, inputs=(), inputs_from=None)
+    return structure_of(history_for(request))
 
 
 def both_sides(request: Request, other: str) -> tuple[Structure, Structure]:

@@ -6,39 +6,24 @@ not at all.  `lens_torch.load_stimuli` reads the folder.
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
 import lens_torch as tl
-from lens_cli._code import function_named
 from lens_cli._errors import CommandError
+from lens_cli._extraction import Extraction, storage
 from lens_cli._fingerprint import weights_checksum
 from lens_cli._progress import stimuli_bar
 from lens_cli._request import Request, Subject, preparation, prepare
 from lens_cli._selection import names_given, selector
 from lens_cli._stimulus_files import find_stimuli, read_batch
 from lens_cli._terminal import models_own_words, note
-
-
-@dataclass(frozen=True)
-class Extraction:
-    """The words of `lens extract` about what is kept."""
-
-    layers: tuple[str, ...]
-    """Which layers."""
-    store_dtype: str | None
-    """Floating type of what is stored."""
-    transform: str | None
-    """Function that makes of each value what is stored."""
-    batch_size: int
-    """Stimuli in a pass."""
-    on_divergence: Literal["raise", "resolve"]
-    """What happens where a batch takes another path through the model."""
 
 
 def extract_many(request: Request, asked: Extraction, inputs: Path, out: Path, *, quiet: bool) -> tl.Stimuli:
@@ -51,11 +36,14 @@ def extract_many(request: Request, asked: Extraction, inputs: Path, out: Path, *
     names, left_out = find_stimuli(inputs)
     if left_out:
         note(f"lens: {left_out:,} files with other endings are left out", quiet=quiet)
-    subject = prepare(request)
-    run = _run(request, asked, subject)
+    drawn = _drawn_seed(request, out)
+    subject = prepare(request if drawn is None else replace(request, seed=drawn))
+    run = {**_run(request, asked, subject), "drawn_seed": drawn}
     _check_weights(out, run)
     with tl.start_stimuli(out, names, batch_size=asked.batch_size, run=run) as stimuli:
-        _fill(stimuli, _Reader(inputs, stimuli, subject, request), subject, asked, quiet=quiet)
+        _fill(
+            stimuli, _Reader(inputs, stimuli, subject, request), replace(subject, seed=request.seed), asked, quiet=quiet
+        )
     return stimuli
 
 
@@ -104,17 +92,6 @@ class _Reader:
         return tensor.to(device=self._device, dtype=self._dtype if tensor.is_floating_point() else None)
 
 
-def storage(asked: Extraction) -> dict[str, Any]:
-    """Returns the options about the stored form, as the library takes them."""
-    from lens_cli._values import element_type
-
-    return {
-        "dtype": None if asked.store_dtype is None else element_type(asked.store_dtype, "--store-dtype"),
-        "transform": function_named(asked.transform, "--transform"),
-        "device": "cpu",
-    }
-
-
 def _plan(subject: Subject, asked: Extraction, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tl.Plan:
     return tl.plan(
         subject.model,
@@ -141,11 +118,22 @@ def _names(plan: tl.Plan, asked: Extraction) -> dict[str, str]:
     return {label: names.get(label, label) for label in plan.layers}
 
 
+def _drawn_seed(request: Request, out: Path) -> int | None:
+    """Returns a seed for weights and inputs where the user gave none: that of the run in the folder, or a new one.
+
+    The same weights are then made again when the run goes on.  It does not govern the passes.
+    """
+    if request.seed is not None:
+        return None
+    before = tl.load_stimuli(out).record.run.get("drawn_seed") if (out / "stimuli.json").exists() else None
+    return before if isinstance(before, int) else secrets.randbelow(2**32)
+
+
 def _check_weights(out: Path, run: Mapping[str, Any]) -> None:
     if (out / "stimuli.json").exists() and tl.load_stimuli(out).record.run.get("weights") != run["weights"]:
         raise CommandError(
-            f"The weights of the model are not those of the run in {str(out)!r}: a factory makes other weights each "
-            "time; give --seed or --weights, and write to a new folder."
+            f"The weights of the model are not those of the run in {str(out)!r}; give the --weights or the --seed of "
+            "that run, or write to a new folder."
         )
 
 

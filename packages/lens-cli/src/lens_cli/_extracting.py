@@ -42,16 +42,19 @@ def extract(
 ) -> None:
     """Write activations of a model to a folder; the last line says where.
 
-    With --inputs over many stimuli, in batches; a run that was killed goes on where it was.
+    Of one input (--input), as a history with its values. Of many stimuli (--inputs), in batches, one row a stimulus;
+    a run that was killed goes on where it was.
     """
     with carried_out(debug=debug, quiet=quiet):
-        from lens_cli._extract_many import Extraction, extract_many
+        from lens_cli._extract_many import extract_many
+        from lens_cli._extract_one import extract_one
+        from lens_cli._extraction import Extraction
 
         if asked.meta:
             raise CommandError("--meta has no values that could be kept; leave it out.")
         wanted = Extraction(tuple(layers), store_dtype, transform, batch_size, on_divergence)
         if inputs is None:
-            raise CommandError("--inputs is missing: the folder of stimuli.")
+            extract_one(asked, wanted, out)
         else:
             extract_many(asked, wanted, inputs, out, quiet=quiet)
         print(out if quiet else f"wrote {out}")

@@ -44,7 +44,7 @@ def summary(
 ) -> None:
     """Print the layers of a model, or its modules, with their shapes, sizes, parameters and FLOPs."""
     with carried_out(debug=debug, quiet=quiet):
-        from lens_cli._history import counted_history_for, what_ran_before
+        from lens_cli._history import counted_history_for, is_stored, what_ran_before
         from lens_cli._structure import structure_of, to_json
         from lens_cli._summary import layer_list, module_tree
         from lens_cli._terminal import note, show
@@ -62,7 +62,7 @@ def summary(
                 show(module_tree(ran, listed(columns), deepest) if is_tree else layer_list(ran, listed(columns)))
             raise
         structure = structure_of(history, flops)
-        if flops is None:
+        if flops is None and not is_stored(asked):
             note("lens: torch's counter of FLOPs does not follow this model", quiet=quiet)
         if as_json:
             print(to_json(structure))

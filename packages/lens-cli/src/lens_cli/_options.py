@@ -32,7 +32,8 @@ def request(
         typer.Argument(
             metavar="MODEL",
             show_default=False,
-            help="package.module:factory, file.py:Net, a .pt2 or scripted .pt file, or hf:config.json.",
+            help="package.module:factory, file.py:Net, a .pt2 or scripted .pt file, or hf:config.json; where no "
+            "values are computed also the folder of a stored history.",
         ),
     ],
     model_arg: Annotated[

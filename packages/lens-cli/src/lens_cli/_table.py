@@ -11,6 +11,7 @@ import csv
 import difflib
 import io
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -91,7 +92,8 @@ def selected(
         try:
             frame = frame.sql(f"SELECT * FROM self WHERE {where}")
         except Exception as error:
-            text = " ".join(str(error).split())
+            # polars goes on with its own list of columns and the plan of the query.
+            text = " ".join(re.split("; valid columns|\n\nResolved plan", str(error))[0].split())
             raise CommandError(f"--where {where!r}: {text}. The columns are {', '.join(known)}.") from error
     if sort:
         keys = [_known(key.removeprefix("-"), known, "--sort") for key in sort]
