@@ -49,3 +49,17 @@ def test_an_orphan_takes_no_number_in_the_first_part_either() -> None:
     part: ModelHistory = build_history(_cut(_with_an_orphan().finish(), 3), like=whole)
     assert part.layer_list == ["input_1_1", "relu_1_2"] == whole.layer_list[:2]
     assert build_history(_cut(_with_an_orphan().finish(), 3)).layer_list != part.layer_list
+
+
+def test_a_module_that_had_not_returned_returns_what_it_did_in_the_whole() -> None:
+    script = Script()
+    x = script.input()
+    with script.module("block", inputs=[x]) as block, script.module("block.act", inputs=[x]) as act:
+        made = script.call("relu", x)
+        act.append(made)
+        late = script.call("cos", made)
+        block.extend([made, late])
+    script.output(late)
+    trace = script.finish()
+    part = build_history(_cut(trace, made + 1), like=build_history(trace))
+    assert part["block.act"].layer_label == part["block"].layer_label == "relu_1_2"

@@ -297,3 +297,47 @@ def test_checkpointed_bodies_have_gradients(x: torch.Tensor) -> None:
     history.output_tensors[0].sum().backward()
     torch.testing.assert_close(history["tanh_1"].grad_contents, torch.full((3, 4), 2.0))
     torch.testing.assert_close(layer.bias.grad, (2 * (1 - torch.tanh(layer(x)) ** 2)).sum(0).detach())
+
+
+def test_results_that_a_loss_does_not_reach_leave_the_backward_alone(x: torch.Tensor) -> None:
+    def several(t: torch.Tensor) -> torch.Tensor:
+        _, mean = torch.var_mean(t, 0)
+        first, _ = t.chunk(2)
+        return mean.sum() + first.sum() + torch._foreach_mul([t * 1, t * 2], 2.0)[1].sum()
+
+    history = _traced(several, x)
+    history.output_tensors[0].backward()
+    expected = torch.autograd.grad(several(x), x)[0]
+    assert torch.equal(history["input_1"].grad_contents, expected)
+    assert history["varmean_2"].has_grad and not history["varmean_1"].has_grad
+
+
+@pytest.mark.parametrize("is_leaf", [True, False])
+@pytest.mark.parametrize("layers", ["all", "input_1"])
+def test_other_uses_of_an_input_do_not_count(layers: str, is_leaf: bool, x: torch.Tensor) -> None:
+    given = x if is_leaf else x * 2
+    history = tl.get_model_activations(Calls(torch.sin), given, layers=layers, save_gradients=True)
+    history.output_tensors[0].sum().backward(retain_graph=True)
+    expected = history["input_1"].grad_contents
+    (given * 100).sum().backward(retain_graph=True)
+    assert torch.equal(history["input_1"].grad_contents, expected)
+    assert history.num_backward_passes == 1
+    history.output_tensors[0].sum().backward(retain_graph=True)
+    assert history.num_backward_passes == 2
+
+
+def test_an_input_that_is_returned_itself_has_a_gradient(x: torch.Tensor) -> None:
+    history = _traced(lambda t: t, x)
+    history.output_tensors[0].sum().backward()
+    assert torch.equal(history["input_1"].grad_contents, torch.ones(3, 4))
+
+
+def test_transforms_of_torch_func_run_beside_gradients(x: torch.Tensor) -> None:
+    def nested(t: torch.Tensor) -> torch.Tensor:
+        slope = torch.func.grad(lambda v: v.pow(3).sum())(t)
+        return slope + torch.func.jacrev(torch.sin)(t[0]).sum() + torch.vmap(torch.cos)(t)
+
+    history = _traced(nested, x)
+    history.output_tensors[0].sum().backward()
+    torch.testing.assert_close(x.grad, torch.autograd.grad(nested(x).sum(), x)[0])
+    assert torch.equal(history["input_1"].grad_contents, x.grad)

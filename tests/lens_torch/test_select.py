@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -245,3 +247,48 @@ def test_a_lazy_model_is_made_first() -> None:
     history = tl.get_model_activations(model, X, layers="relu_1")
     expected = tl.get_model_activations(model, X)["relu_1"].tensor_contents
     assert torch.equal(history["relu_1"].tensor_contents, expected)
+
+
+@pytest.mark.parametrize("address", ["blocks.0.attn", "blocks.0.mlp", "blocks.0.mlp.1", "blocks.0", "blocks.1"])
+def test_an_address_leads_to_its_layer_also_where_the_pass_stopped_there(
+    address: str, model: Blocks, tmp_path: Path
+) -> None:
+    expected = tl.get_model_activations(model, X)[address]
+    stopped = tl.get_model_activations(model, X, layers=address, stop_early=True, save_to=tmp_path / "stored")
+    for history in (stopped, tl.load(tmp_path / "stored")):
+        assert history[address].layer_label == expected.layer_label
+        assert torch.equal(history[address].tensor_contents, expected.tensor_contents)
+
+
+def test_values_that_end_with_a_transform_are_counted_and_say_why_they_are_not_kept() -> None:
+    class Doubles(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.vmap(lambda row: row * 2)(x).relu()
+
+    for layers in ("all", "mul_1"):
+        history = tl.get_model_activations(Doubles(), X, layers=layers)
+        assert "mul_1_2" not in history.saved_layers
+        with pytest.raises(KeyError, match="vmap"):
+            _ = history["mul_1"].tensor_contents
+    history = tl.get_model_activations(Doubles(), X)
+    assert [history[place].layer_label for place in range(len(history))] == history.layer_list
+
+
+def test_a_cache_that_the_first_pass_fills_is_emptied_for_the_second() -> None:
+    class Caches(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.positions = functools.lru_cache(torch.arange)
+
+        @functools.lru_cache  # noqa: B019 - models do this
+        def scale(self, size: int) -> torch.Tensor:
+            return torch.ones(size).cumsum(0)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return (x + self.positions(4)) * self.scale(4)
+
+    model = Caches()
+    history = tl.get_model_activations(model, X, layers="mul_1")
+    assert history.layer_list[1:3] == ["arange_1_2", "add_1_3"]
+    assert model.positions.cache_info().currsize == 1
+    assert torch.equal(history["mul_1"].tensor_contents, model(X))

@@ -31,7 +31,7 @@ class Notebook:
         self.written_by: list[int] = []
         self.outputs: list[torch.Tensor] = []
 
-    def made(self, operation: int, tensor: torch.Tensor, storage: int | None) -> None:
+    def made(self, operation: int, tensor: torch.Tensor, storage: int | None, *, is_outside: bool) -> None:
         self.made_by[operation] = tensor
 
     def written(self, operation: int, tensor: torch.Tensor, storage: int | None) -> None:

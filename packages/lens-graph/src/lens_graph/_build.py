@@ -153,16 +153,15 @@ def interpret(trace: Trace, graph: Graph, nesting: Nesting, layer_of: Sequence[i
 def _indexable(
     graph: Graph, labels: Labels, tensors: Mapping[Any, Any] | None, selected: frozenset[int] | None
 ) -> tuple[int, ...]:
-    """The layers that integers count: the saved ones, or all when none was saved."""
-    if not tensors:
+    """The layers that integers count: those chosen for saving, else the saved ones, or all when none was saved.
+
+    What was chosen counts also where torch gave no value to keep, so that "all" are all.
+    """
+    kept = tensors if selected is None else selected
+    if not tensors or not kept:
         return labels.counted
-
-    def is_kept(node: int) -> bool:
-        operation = graph.operations[node]
-        return operation in tensors and (selected is None or operation in selected)
-
-    saved = tuple(layer for layer in labels.counted if any(map(is_kept, labels.passes[layer])))
-    return saved or labels.counted
+    saved = [layer for layer in labels.counted if any(graph.operations[node] in kept for node in labels.passes[layer])]
+    return tuple(saved) or labels.counted
 
 
 def _nodes_of(graph: Graph, aliases: Mapping[str, int | Collection[int]]) -> dict[str, tuple[int, ...]]:

@@ -3,7 +3,8 @@
 Layers and labels are conclusions from the whole graph.  Another pass on the same path has the same graph, so they are
 taken over.  A pass that ended early has the first part of the graph: its operations keep the layers and labels that
 they have in the whole one, which could not be concluded from the part alone (an orphan shows only at the end, and so
-does how often a loop runs), and everything else is read off the part.
+does how often a loop runs), and everything else is read off the part.  A module that had not returned when the pass
+ended returns what it returned in the whole one, as far as that was made: its address leads to it as ever.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ def follow(facts: Interpretation, trace: Trace) -> Interpretation:
     """Return the interpretation of a pass on the path of an interpreted one, without live values or a selection."""
     if len(trace.operations) == len(facts.trace.operations):
         return replace(facts, trace=trace)
+    trace = _with_returns(trace, facts.trace)
     graph = _first_part(facts.graph, len(trace.operations))
     distances = measure_distances(graph)
     return replace(
@@ -36,6 +38,15 @@ def follow(facts: Interpretation, trace: Trace) -> Interpretation:
         nesting=nest_modules(graph, trace),
         labels=name_layers(graph, facts.labels.layer_of[: len(graph.operations)], trace),
     )
+
+
+def _with_returns(part: Trace, whole: Trace) -> Trace:
+    made = len(part.operations)
+    calls = [
+        now if now.outputs else replace(now, outputs=tuple(output for output in before.outputs if output < made))
+        for now, before in zip(part.module_calls, whole.module_calls, strict=False)
+    ]
+    return replace(part, module_calls=tuple(calls))
 
 
 def _first_part(graph: Graph, operations: int) -> Graph:

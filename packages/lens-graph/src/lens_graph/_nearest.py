@@ -59,4 +59,10 @@ def _like_addresses(facts: Interpretation, plain: str) -> list[str]:
         addresses = list(facts.module_at)
     called = (address for address in addresses if facts.nesting.calls_of[facts.module_at[address]])
     spellings = {address.casefold(): address for address in called}
-    return [spellings[close] for close in get_close_matches(base, list(spellings), n=3, cutoff=0.6)]
+    found = [spellings[close] for close in get_close_matches(base, list(spellings), n=3, cutoff=0.6)]
+    if found or "." in base:
+        return found
+    tails: dict[str, list[str]] = {}
+    for spelling, address in spellings.items():
+        tails.setdefault(spelling.rpartition(".")[2], []).append(address)
+    return [address for close in get_close_matches(base, list(tails), n=3, cutoff=0.6) for address in tails[close]][:3]

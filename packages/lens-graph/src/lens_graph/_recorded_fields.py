@@ -33,6 +33,11 @@ class RecordedFields(View):
         """
         if not self.is_saved:
             name = short_name(self._facts, self.node)
+            if self._facts.graph.operations[self.node] in (self._facts.selected or ()):
+                raise NotSavedError(
+                    f"the tensor of {name} was asked for but had no value that could be kept: it lived inside a "
+                    "transform of torch.func (vmap, grad, jvp) and ended with it; its shape and type are known"
+                )
             raise NotSavedError(
                 f"the tensor of {name} was not saved: name it in layers=, for instance layers=['{name}'], "
                 "or keep everything with layers='all'"

@@ -24,6 +24,8 @@ from lens_graph._operation import OperationEntry
 from lens_graph._selector import Expression, Part, Pattern, Place, Question, Request, Word
 
 _LETTERS = re.compile(r"[\w.]+")
+_WILD = re.compile(r"\[[^\]]*\]|[*?\\]")
+_QUOTED = re.compile(r'"([^"]*)"')
 
 
 class Selection(Struct, frozen=True):
@@ -131,7 +133,8 @@ def _check_alias(facts: Interpretation, name: str, nodes: tuple[int, ...]) -> No
 
 
 def _nothing(facts: Interpretation, key: str, what: str) -> NoReturn:
-    stem = max(_LETTERS.findall(key), key=len, default="").strip("_.")
+    wanted = [text for text in _QUOTED.findall(key) if f'col("{text}")' not in key] or [_WILD.sub("", key)]
+    stem = max(_LETTERS.findall(wanted[0]), key=len, default="").strip("_.")
     nearest = nearest_keys(facts, stem)
     hint = f"; nearest are {', '.join(map(repr, nearest))}" if nearest else ""
     raise UnknownKeyError(what + hint, key=key, nearest=nearest)

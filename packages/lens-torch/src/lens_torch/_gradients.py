@@ -8,11 +8,13 @@ Autograd follows memory that was written in place through a view as a whole.  So
 sits on the whole and the part is cut out; and for views that were taken before, no gradient is told, since what
 autograd would give is but a part of it.
 
-Passes are told apart by the number that autograd gives to each of its runs.
+Passes are told apart by the number that autograd gives to each of its runs.  An input belongs to whoever gave it, and
+other passes may use it too; so what reaches it counts only in a run that came through something this pass made.
 """
 
 from __future__ import annotations
 
+import contextlib
 import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -33,22 +35,25 @@ class GradientKeeper:
         self._reasons: dict[int, str] = {}
         self._views: dict[int | None, list[int]] = {}
         self._written = 0
+        self._own_runs: set[int] = set()
+        self._returns_its_own = False
         self._handles: list[Any] = []
         weakref.finalize(self, _remove, self._handles)
 
     # -- while the model runs -------------------------------------------------------------------------------------
 
-    def made(self, operation: int, tensor: torch.Tensor, storage: int | None) -> None:
+    def made(self, operation: int, tensor: torch.Tensor, storage: int | None, *, is_outside: bool) -> None:
         """Puts a hook on a kept tensor."""
+        is_outside = is_outside or tensor.is_leaf
         was_written, self._written = self._written == id(tensor), 0
         if not tensor.requires_grad:
             return
         try:
             is_view = tensor._is_view()
             if is_view and was_written:
-                self._hook_whole(operation, tensor)
+                self._hook_whole(operation, tensor, is_outside=is_outside)
             else:
-                self._hook(operation, tensor, None)
+                self._hook(operation, tensor, None, is_outside=is_outside)
         except RuntimeError as error:
             self._reasons[operation] = str(error).split("\n")[0]
             return
@@ -68,8 +73,20 @@ class GradientKeeper:
     def returned(self, operation: int, tensor: torch.Tensor) -> None:
         """Keeps what the model returned."""
         self.outputs.append(tensor)
+        if tensor.is_leaf:
+            self._returns_its_own = self._returns_its_own or tensor.requires_grad
+            return
+        keeper = weakref.ref(self)
 
-    def _hook_whole(self, operation: int, tensor: torch.Tensor) -> None:
+        def note(_: torch.Tensor | None) -> None:
+            here = keeper()
+            if here is not None:
+                here._own_runs.add(_run())
+
+        with contextlib.suppress(RuntimeError):  # told by `made`, if it was kept
+            self._handles.append(tensor.register_hook(note))  # pyright: ignore[reportUnknownMemberType] - untyped in torch
+
+    def _hook_whole(self, operation: int, tensor: torch.Tensor, *, is_outside: bool) -> None:
         whole = tensor._base
         assert whole is not None
         if whole.dtype != tensor.dtype or whole.is_conj() or tensor.is_conj() or tensor.is_neg():
@@ -83,14 +100,23 @@ class GradientKeeper:
             laid = torch.empty_strided(gradient.shape, strides, dtype=gradient.dtype, device=gradient.device)
             return laid.copy_(gradient).as_strided(*part).clone()
 
-        self._hook(operation, whole, cut)
+        self._hook(operation, whole, cut, is_outside=is_outside)
 
-    def _hook(self, operation: int, tensor: torch.Tensor, cut: Callable[[torch.Tensor], torch.Tensor] | None) -> None:
+    def _hook(
+        self,
+        operation: int,
+        tensor: torch.Tensor,
+        cut: Callable[[torch.Tensor], torch.Tensor] | None,
+        *,
+        is_outside: bool,
+    ) -> None:
         keeper = weakref.ref(self)
 
-        def note(gradient: torch.Tensor) -> None:
+        def note(gradient: torch.Tensor | None) -> None:
             here = keeper()
-            if here is not None:
+            if here is None or gradient is None:  # of several results of a function not all may be reached
+                return
+            if here._is_own(_run(), is_outside=is_outside):
                 with torch._C.DisableTorchFunction(), torch.no_grad():  # pyright: ignore[reportPrivateUsage] - a tracer may be on
                     plain = gradient.detach()
                     here._arrived(operation, plain.clone() if cut is None else cut(plain))
@@ -99,9 +125,13 @@ class GradientKeeper:
 
     # -- in a backward pass -----------------------------------------------------------------------------------------
 
+    def _is_own(self, run: int, *, is_outside: bool) -> bool:
+        if not is_outside:
+            self._own_runs.add(run)
+        return run in self._own_runs or self._returns_its_own
+
     def _arrived(self, operation: int, gradient: torch.Tensor) -> None:
-        run = torch._C._current_graph_task_id()  # pyright: ignore - it has no public name
-        number = self._numbers.setdefault(run, len(self._numbers) + 1)
+        number = self._numbers.setdefault(_run(), len(self._numbers) + 1)
         self._found.setdefault(operation, {})[number] = gradient
 
     # -- afterwards -------------------------------------------------------------------------------------------------
@@ -136,6 +166,10 @@ class GradientKeeper:
     def reason(self, operation: int) -> str | None:
         """Why an operation's gradient cannot be told."""
         return self._reasons.get(operation)
+
+
+def _run() -> int:
+    return torch._C._current_graph_task_id()  # pyright: ignore - it has no public name
 
 
 def _remove(handles: list[Any]) -> None:

@@ -45,7 +45,7 @@ def selected_history(
         return plan.run_again(args, kwargs)
     recording = record(model, args, kwargs, keep=keep, seed=seed, form=form)
     history = history_of(recording, keeping=form.keeping)
-    return history if request.is_everything else choose(history, select_operations(history.interpretation, request))
+    return choose(history, select_operations(history.interpretation, request))
 
 
 def _foreseen(request: Request, model: torch.nn.Module) -> Any:

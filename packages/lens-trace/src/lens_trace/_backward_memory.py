@@ -5,31 +5,69 @@ inputs and buffers by reference: after `h.mul_(5); y = h * w` it would find the 
 gradient of `w` would be wrong without a word.  So what autograd takes out of memory that will be put back is copied.
 
 PyTorch checks no versions for tensors that went through such a hook, so the check is made here, with the same outcome.
+
+`torch.func.grad` and its kin refuse to run where such hooks are set.  What they compute they also differentiate
+themselves, within the pass, so the hooks are lifted for that long.
 """
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+import functools
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeAlias
 
 import torch
 
 from lens_trace._state import ModelState
 
+_hooks: Any = torch._C._autograd  # pyright: ignore[reportAttributeAccessIssue] - it has no stub
+
 Packed: TypeAlias = "tuple[torch.Tensor, int | None]"
 
 
 def exact_for_backward(state: ModelState) -> AbstractContextManager[Any]:
     """Returns a context under which autograd keeps values that putting the model back does not change."""
+    return torch.autograd.graph.saved_tensors_hooks(_Pack(state), _unpack)
 
-    def pack(tensor: torch.Tensor) -> Packed:
+
+def lift_for_transforms(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Wraps `torch.autograd.graph.disable_saved_tensors_hooks`, which transforms begin with."""
+
+    @functools.wraps(original)
+    @contextmanager
+    def disable_saved_tensors_hooks(*args: Any, **kwargs: Any) -> Generator[Any, None, None]:
+        lifted: list[tuple[Any, Any]] = []
+        while (top := _top_hooks()) is not None and isinstance(top[0], _Pack):
+            _hooks._pop_saved_tensors_default_hooks()
+            lifted.append(top)
+        try:
+            with original(*args, **kwargs) as value:
+                yield value
+        finally:
+            for pack, unpack in reversed(lifted):
+                _hooks._push_saved_tensors_default_hooks(pack, unpack)
+
+    return disable_saved_tensors_hooks
+
+
+def _top_hooks() -> tuple[Any, Any] | None:
+    top: Any = getattr(_hooks, "_top_saved_tensors_default_hooks", None)
+    return None if top is None else top(False)
+
+
+class _Pack:
+    """What autograd calls with each tensor that it keeps."""
+
+    def __init__(self, state: ModelState) -> None:
+        self._state = state
+
+    def __call__(self, tensor: torch.Tensor) -> Packed:
         with torch._C.DisableTorchFunction(), torch.no_grad():
             kept = tensor.detach()  # the tensor itself would close a circle with its own node
-            if state.will_be_put_back(kept):
+            if self._state.will_be_put_back(kept):
                 kept = kept.clone()
             return kept, None if kept.is_inference() else kept._version
-
-    return torch.autograd.graph.saved_tensors_hooks(pack, _unpack)
 
 
 def _unpack(packed: Packed) -> torch.Tensor:

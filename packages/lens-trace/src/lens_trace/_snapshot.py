@@ -5,12 +5,14 @@ the random generators, which have moved on, and what the model keeps in plain at
 that grows.  A `Snapshot` remembers both as they are and puts them back when asked.
 
 Attributes are walked through lists, dicts, sets and plain objects, up to 20,000 of them.  Plain tensors among them are
-copied only when the pass is about to write their memory: the trace that is given the snapshot tells it.  What lives
-outside the model, a global or a closure, stays as it is.
+copied only when the pass is about to write their memory: the trace that is given the snapshot tells it.  A cache
+(`functools.lru_cache`) of the model or its class that was empty is emptied; one with something in it stays as the pass
+left it, since nobody can look inside.  What lives outside the model, a global or a closure, stays as it is.
 """
 
 from __future__ import annotations
 
+import functools
 import random
 import sys
 from collections import deque
@@ -28,6 +30,7 @@ _MOST_OBJECTS = 20_000
 _LEFT_ALONE = (int, float, bool, str, bytes, complex, type(None), type, FunctionType, BuiltinFunctionType, MethodType,
           ModuleType, torch.dtype, torch.device, torch.Size,
           torch.nn.Module, torch.nn.Parameter, *ProxyTypes)  # fmt: skip
+_CACHE = functools._lru_cache_wrapper  # pyright: ignore[reportPrivateUsage] - its type has no public name
 _MACHINERY = frozenset(vars(torch.nn.Module())) - {"_modules", "training"}
 
 
@@ -46,6 +49,8 @@ class Snapshot:
             own = {name: value for name, value in attributes.items() if name not in _MACHINERY}
             self._undo.append(lambda live=attributes, own=own: _put_back(live, own))
             self._walk(own.values())
+        for kind in {base for module in model.modules() for base in type(module).__mro__}:
+            self._walk(value for value in vars(kind).values() if isinstance(value, _CACHE))
 
     def restore(self) -> None:
         """Puts everything back to that moment."""
@@ -89,6 +94,10 @@ class Snapshot:
             return members if len(members) <= _MOST_OBJECTS else []
         if isinstance(value, (tuple, frozenset)):
             return list(value)
+        if isinstance(value, _CACHE):
+            if not value.cache_info().currsize:
+                self._undo.append(value.cache_clear)
+            return []
         if not self._remember_generator(value) and isinstance(getattr(value, "__dict__", None), dict):
             attributes = vars(value)
             before = dict(attributes)
@@ -107,6 +116,9 @@ class Snapshot:
         elif numpy is not None and isinstance(value, numpy.random.Generator):
             bits, before = value.bit_generator, value.bit_generator.state
             self._undo.append(lambda: setattr(bits, "state", before))
+        elif numpy is not None and isinstance(value, numpy.random.RandomState):
+            older = value.get_state()
+            self._undo.append(lambda: value.set_state(older))
         else:
             return False
         return True

@@ -21,6 +21,7 @@ from typing import Any
 
 import torch
 
+from lens_trace._backward_memory import lift_for_transforms
 from lens_trace._composites import enter_composites
 from lens_trace._intercept import RecordingMode
 from lens_trace._modules import active, wrapped_call
@@ -161,6 +162,10 @@ def _wrap_modules() -> Callable[[], None]:
     return replace(torch.nn.Module, "_call_impl", wrapped_call)
 
 
+def _lift_hooks() -> Callable[[], None]:
+    return replace(torch.autograd.graph, "disable_saved_tensors_hooks", lift_for_transforms)
+
+
 def _wrap_threads() -> Callable[[], None]:
     undo = [
         replace(threading.Thread, "start", _wrap_start),
@@ -260,8 +265,8 @@ def _forget_in_child() -> None:
 
 _results = _Counted(_switch_fastpath_off, _force_eager, _watch_compile)
 _watching = _Counted(
-    _enter_composites, _wrap_modules, wrap_scripted, wrap_undispatched, _wrap_threads, _raise_recursion_limit,
-    _pause_collector,
+    _enter_composites, _wrap_modules, wrap_scripted, wrap_undispatched, _lift_hooks, _wrap_threads,
+    _raise_recursion_limit, _pause_collector,
 )  # fmt: skip
 
 if hasattr(os, "register_at_fork"):

@@ -32,8 +32,11 @@ class Store(Protocol):
 class Watch(Protocol):
     """Is shown the tensors of the pass."""
 
-    def made(self, operation: int, tensor: torch.Tensor, storage: int | None) -> None:
-        """An operation whose value is kept made this tensor, in this memory."""
+    def made(self, operation: int, tensor: torch.Tensor, storage: int | None, *, is_outside: bool) -> None:
+        """An operation whose value is kept made this tensor, in this memory.
+
+        `is_outside` says that something outside the pass can reach the memory: an input, a constant, a view of one.
+        """
         ...
 
     def written(self, operation: int, tensor: torch.Tensor, storage: int | None) -> None:
@@ -100,7 +103,7 @@ class WatchedSaver(Saver):
 
     def _show(self, key: Key, tensor: torch.Tensor, storage: int | None) -> None:
         if self._watch is not None and not isinstance(key, tuple):
-            self._watch.made(key, tensor, storage)
+            self._watch.made(key, tensor, storage, is_outside=storage is None or storage in self.outside)
 
     def _hand_over(self, store: Store, key: Key, tensor: torch.Tensor, storage: int | None, *, is_state: bool) -> None:
         try:
