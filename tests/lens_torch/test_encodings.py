@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -166,6 +167,7 @@ def test_a_value_that_no_file_holds_is_refused_and_nothing_is_left(how: str, tmp
 NUMBERS = st.sampled_from([-1, 0, 1, 2, 3, 7, 1 << 40])
 
 
+@example(kind="bits", dtype="qint8", shape=[], roles={"": (torch.int8, [])}, settings_of={})
 @settings(max_examples=200, deadline=None)
 @given(
     kind=st.sampled_from(
@@ -192,4 +194,5 @@ def test_parts_that_do_not_fit_are_a_load_error(
     except LoadError:
         return
     assert tensor.is_nested or tuple(tensor.shape) == tuple(shape)
-    repr(tensor)
+    with contextlib.suppress(NotImplementedError):  # torch shows no bits8
+        repr(tensor)

@@ -337,6 +337,10 @@ def test_transforms_of_torch_func_run_beside_gradients(x: torch.Tensor) -> None:
         slope = torch.func.grad(lambda v: v.pow(3).sum())(t)
         return slope + torch.func.jacrev(torch.sin)(t[0]).sum() + torch.vmap(torch.cos)(t)
 
+    if not hasattr(torch._C._autograd, "_top_saved_tensors_default_hooks"):  # torch 2.6 cannot say whose hooks are set
+        with pytest.raises(RuntimeError, match="saved tensor hooks"):
+            _traced(nested, x)
+        return
     history = _traced(nested, x)
     history.output_tensors[0].sum().backward()
     torch.testing.assert_close(x.grad, torch.autograd.grad(nested(x).sum(), x)[0])

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from lens_graph import LoadError
-from lens_torch._encodings import COMPRESSED, REAL, Encoded
+from lens_torch._encodings import BIT_TYPES, COMPRESSED, REAL, Encoded
 
 
 def decode(encoded: Encoded) -> torch.Tensor:
@@ -50,6 +50,8 @@ def _decode_plain(encoded: Encoded, dtype: torch.dtype) -> torch.Tensor:
 
 
 def _decode_bits(encoded: Encoded, dtype: torch.dtype) -> torch.Tensor:
+    if dtype not in BIT_TYPES:
+        raise ValueError(f"{dtype} is not stored as integers of the same size")
     return encoded.parts[""].view(dtype)
 
 

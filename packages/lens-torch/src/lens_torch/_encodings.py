@@ -102,7 +102,7 @@ def _value_type(tensor: torch.Tensor) -> str | None:
         return "plain"
     if tensor.dtype in REAL:
         return "complex"
-    return "bits" if tensor.dtype in _BIT_TYPES else None
+    return "bits" if tensor.dtype in BIT_TYPES else None
 
 
 def _refuse_unless(encoding: str | None, tensor: torch.Tensor) -> None:
@@ -199,9 +199,10 @@ _ENCODERS = {
 }  # fmt: skip
 _INTEGERS = (torch.qint8, torch.quint8, torch.qint32)
 _SUB_BYTE = tuple(f"{sign}int{bits}" for sign in ("", "u") for bits in range(1, 8))
-_BIT_TYPES = frozenset(
+BIT_TYPES = frozenset(
     getattr(torch, name)
     for name in ("float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e8m0fnu", "float4_e2m1fn_x2", "bits8", "bits16",
                  "bits1x8", "bits2x4", "bits4x2", *_SUB_BYTE)
     if hasattr(torch, name)
 )  # fmt: skip
+"""Types that safetensors has no name for, stored as integers of the same size."""

@@ -7,7 +7,7 @@ gradient of `w` would be wrong without a word.  So what autograd takes out of me
 PyTorch checks no versions for tensors that went through such a hook, so the check is made here, with the same outcome.
 
 `torch.func.grad` and its kin refuse to run where such hooks are set.  What they compute they also differentiate
-themselves, within the pass, so the hooks are lifted for that long.
+themselves, within the pass, so the hooks are lifted for that long (not on torch 2.6, which cannot say whose they are).
 """
 
 from __future__ import annotations
