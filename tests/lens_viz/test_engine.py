@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 import sys
 import time
@@ -111,7 +112,14 @@ def test_a_notebook_gets_a_picture_that_fits_its_page() -> None:
     bundle = graph()._repr_mimebundle_()
     assert set(bundle) == {"image/svg+xml", "text/plain"}
     assert 'style="max-width:100%;height:auto"' in bundle["image/svg+xml"]
+    assert re.search(r'<svg width="[\d.]+pt" height', bundle["image/svg+xml"]), "a narrow one keeps its size"
     assert bundle["text/plain"] == "<ModelGraph of Figure2: 9 nodes, 8 edges>"
+
+
+def test_a_picture_wider_than_a_page_has_the_width_of_the_page_wherever_it_is_put(tmp_path: Path) -> None:
+    wide = script(tmp_path, """echo '<svg width="1742pt" height="900pt" viewBox="0 0 1742 900">'""")
+    shown = graph(engine=wide)._repr_mimebundle_()["image/svg+xml"]
+    assert '<svg width="100%" style="max-width:1742pt;height:auto" viewBox="0 0 1742 900">' in shown
 
 
 def test_a_notebook_gets_the_types_it_asks_for() -> None:

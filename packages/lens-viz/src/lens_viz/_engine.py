@@ -27,6 +27,8 @@ from lens_viz._errors import EngineError, LayoutTimeoutError
 from lens_viz._layout import DEFAULT_TIMEOUT_S, lay_out
 
 _ENTITY = re.compile(r"&(?=[A-Za-z#][A-Za-z0-9]*;)")
+_PAGE_WIDTH_PT = 600
+"""Every notebook is at least this wide, but on a telephone."""
 _SVG_SIZE = re.compile(r'<svg width="([\d.]+)pt" height="([\d.]+)pt"')
 StrPath: TypeAlias = str | os.PathLike[str]
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|-?[0-9]+(\.[0-9]+)?")
@@ -249,5 +251,16 @@ def located(error: EngineError, source_path: Path) -> EngineError:
 
 
 def _fitting(svg: str) -> str:
-    """Let a wide picture shrink to the page instead of being cut off; it never grows beyond its own size."""
-    return _SVG_SIZE.sub(r'<svg width="\1pt" height="\2pt" style="max-width:100%;height:auto"', svg, count=1)
+    """Let a wide picture shrink to the page instead of being cut off; it never grows beyond its own size.
+
+    Some notebooks put the markup into their page, where a style counts; others make an image of it, which has the size
+    that the picture says: none but its proportions, where it may be wider than the page.
+    """
+
+    def size(found: re.Match[str]) -> str:
+        width, height = found[1], found[2]
+        if float(width) <= _PAGE_WIDTH_PT:
+            return f'<svg width="{width}pt" height="{height}pt" style="max-width:100%;height:auto"'
+        return f'<svg width="100%" style="max-width:{width}pt;height:auto"'
+
+    return _SVG_SIZE.sub(size, svg, count=1)
