@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,6 @@ import torch
 from torch import nn
 
 import lens_torch as tl
-from lens_torch._show import Look
 
 
 class Loop(nn.Module):
@@ -57,15 +55,3 @@ def test_the_ending_decides_the_format(ending: str, tmp_path: Path) -> None:
 def test_an_unknown_mode_is_refused() -> None:
     with pytest.raises(ValueError, match="unrolled"):
         tl.show_model_graph(Loop(), X, mode="spiral")  # type: ignore[arg-type]
-
-
-def test_every_option_of_the_drawing_can_be_given() -> None:
-    given = inspect.signature(tl.show_model_graph).parameters.keys() | Look.__annotations__.keys()
-    assert inspect.signature(tl.draw).parameters.keys() - {"history"} <= given
-    model = nn.Sequential(Loop(), Loop())
-    assert "sin_2" not in tl.show_model_graph(model, X, module="0", legend=True, theme="dark").source
-
-
-def test_an_option_that_does_not_exist_is_refused_before_the_model_runs() -> None:
-    with pytest.raises(TypeError, match="no option 'fold'; more options are collapse"):
-        tl.show_model_graph(Loop(), "no tensor", fold=True)  # type: ignore[call-arg]

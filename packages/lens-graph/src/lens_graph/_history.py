@@ -49,22 +49,19 @@ class ModelHistory(ModelFields):
         outputs last, buffers left out.
 
     For drawings and other walks over everything:
-        `history.operations`      all `OperationEntry` in execution order, buffers included; `operations[i].node == i`
-        `history.layers`          all `LayerEntry`, buffers included; `layers[i].layer == i`
-        `history.links`           every edge with its argument: `Link(parent, child, argument, path, starts_condition)`,
-                                  parents and children as places in `operations`
-        `operation.links`         the same for the edges into one operation
-        an operation's            `.kind`, `.label` (with pass where needed), `.layer_label`, `.layer_label_w_pass`,
-                                  `.pass_num`, `.layer_passes_total`, `.tensor_shape`, `.tensor_fsize`,
-                                  `.parent_param_shapes`, `.is_bottom_level_submodule_output`,
-                                  `.is_terminal_bool_layer`, `.in_cond_branch`, `.initialized_inside_model`
-        its modules               `.containing_module_calls` (`["features:1", "features.6:1"]`, outermost first),
-                                  `.containing_module_origin_nested` (addresses), `.containing_module_classes`,
-                                  `.module_call_numbers` (places in `history.module_calls`)
-        `history.module_calls`    all `ModuleCallEntry`; [0] is the model's own call, `.children` the calls inside
-        `history.modules`         modules by address; `""` is the model
-        totals                    `.model_name`, `.num_tensors_total`, `.tensor_fsize_total`, `.total_params`,
-                                  `.total_params_fsize`
+        - `history.operations`: all `OperationEntry` in execution order, buffers included; `operations[i].node == i`
+        - `history.layers`: all `LayerEntry`, buffers included; `layers[i].layer == i`
+        - `history.links`: every edge with its argument, `Link(parent, child, argument, path, starts_condition)`,
+          parents and children as places in `operations`; `operation.links`: those into one operation
+        - an operation's `.kind`, `.label` (with pass where needed), `.layer_label`, `.layer_label_w_pass`, `.pass_num`,
+          `.layer_passes_total`, `.tensor_shape`, `.tensor_fsize`, `.parent_param_shapes`,
+          `.is_bottom_level_submodule_output`, `.is_terminal_bool_layer`, `.in_cond_branch`, `.initialized_inside_model`
+        - its modules: `.containing_module_calls` (`["features:1", "features.6:1"]`, outermost first),
+          `.containing_module_origin_nested` (addresses), `.containing_module_classes`, `.module_call_numbers` (places
+          in `history.module_calls`)
+        - `history.module_calls`: all `ModuleCallEntry`; [0] is the model's own call, `.children` the calls inside
+        - `history.modules`: modules by address; `""` is the model
+        - totals: `.model_name`, `.num_tensors_total`, `.tensor_fsize_total`, `.total_params`, `.total_params_fsize`
     """
 
     def __init__(self, facts: Interpretation) -> None:

@@ -2,39 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, TypedDict, Unpack
+from typing import Any, Literal
 
 import torch
 
 from lens_torch._structure import get_model_structure
-from lens_viz import ModelGraph, Theme, check_ending, draw, write
-
-
-class Look(TypedDict, total=False):
-    """The options of `draw` about what is folded and how it looks; it explains them."""
-
-    collapse: Sequence[str] | str | Callable[[str], bool]
-    """Modules that are one node whatever the depth."""
-    module: str | None
-    """Draw the inside of this module only."""
-    fold_repeats: bool
-    """Draw a run of identical sibling blocks once."""
-    color_by: str | Mapping[str, float] | None
-    """Colour the nodes by a number."""
-    theme: str | Theme
-    """`light`, `dark`, or a `Theme`."""
-    caption: Callable[[Any], str | Sequence[str] | None] | None
-    """Function that captions a node."""
-    link: Callable[[Any], str | None] | None
-    """Function that gives a node its link."""
-    legend: bool
-    """Explain colours and shapes."""
-    engine: str | None
-    """Graphviz `dot` to use instead of the first found."""
-    timeout_s: float
-    """Seconds that the layout may take."""
+from lens_viz import ModelGraph, check_ending, draw, write
 
 
 def show_model_graph(
@@ -48,9 +23,11 @@ def show_model_graph(
     direction: Literal["TB", "BT", "LR", "RL"] = "TB",
     outpath: str | Path | None = None,
     random_seed: int | None = None,
-    **look: Unpack[Look],
 ) -> ModelGraph:
     """Runs the model once, keeps nothing, and returns the drawing of its graph.
+
+    `draw(get_model_structure(model, input_args))` has more options: one module alone, equal blocks drawn once, colours
+    by a number, captions, themes.
 
     Args:
         model: Any `torch.nn.Module`; it is left as it was.
@@ -62,8 +39,6 @@ def show_model_graph(
         direction: Where the arrows lead: top to bottom, bottom to top, left to right, right to left.
         outpath: File to write as well, .svg, .pdf, .png or .gv by its ending.
         random_seed: Seed of torch, Python and numpy for the pass; the generators are put back afterwards.
-        look: More options of `draw`: `module`, `collapse`, `fold_repeats`, `color_by`, `theme`, `caption`, `link`,
-            `legend`, `engine`, `timeout_s`.
 
     Returns:
         A graphviz object: `.source`, `.pipe(format="svg")`, `.render()`; notebooks show it.
@@ -77,15 +52,10 @@ def show_model_graph(
 
     Cost: one forward pass, and a layout of 0.1 to 3 s when a picture is asked for.
     """
-    unknown = sorted(look.keys() - Look.__annotations__.keys())
-    if unknown:
-        raise TypeError(
-            f"show_model_graph has no option {unknown[0]!r}; more options are {', '.join(Look.__annotations__)}."
-        )
     if outpath is not None:
         check_ending(outpath)
     history = get_model_structure(model, input_args, input_kwargs, random_seed=random_seed)
-    graph = draw(history, mode=mode, depth=depth, show_buffers=show_buffers, direction=direction, **look)
+    graph = draw(history, mode=mode, depth=depth, show_buffers=show_buffers, direction=direction)
     if outpath is not None:
         write(graph, outpath)
     return graph
