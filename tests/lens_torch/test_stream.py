@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 import torch
 from safetensors import safe_open
@@ -115,6 +116,14 @@ class Breaks(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = x * 2
         raise RuntimeError("broken model")
+
+
+def test_a_streamed_folder_has_the_tables_of_a_saved_one(tmp_path: Path) -> None:
+    model, x = nn.Sequential(nn.Linear(4, 4), nn.ReLU()), torch.rand(2, 4)
+    streamed = tl.get_model_activations(model, x, layers={"act": "relu_1"}, save_to=tmp_path / "streamed")
+    for table in ("operations", "layers", "modules", "module_calls", "edges", "parameters", "buffers", "reads"):
+        stored = pl.read_parquet(tmp_path / "streamed" / "tables" / f"{table}.parquet")
+        assert stored.equals(getattr(streamed.tables, table))
 
 
 @pytest.mark.parametrize("exists", [False, True])

@@ -30,7 +30,7 @@ from lens_graph._load import load_history, read_history, read_index
 from lens_graph._modules import ModuleCallEntry, ModuleEntry, Modules
 from lens_graph._operation import OperationEntry
 from lens_graph._rows import frame_of
-from lens_graph._save import encode_records, write_structure
+from lens_graph._save import encode_records, has_room_for_tables, write_structure, write_tables
 from lens_graph._select import Selection, select_operations
 from lens_graph._selector import Request, Selector, read_selector
 from lens_graph._text import human_bytes
@@ -76,6 +76,7 @@ __all__ = [
     "find_divergence",
     "foresee",
     "frame_of",
+    "has_room_for_tables",
     "human_bytes",
     "load_history",
     "open_folder",
@@ -84,4 +85,5 @@ __all__ = [
     "read_selector",
     "select_operations",
     "write_structure",
+    "write_tables",
 ]

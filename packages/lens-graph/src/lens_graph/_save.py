@@ -1,13 +1,13 @@
 """How does a history become a folder?
 
 Everything that could be refused is refused before the first file is made: records that cannot be encoded, tensors that
-no file can hold, a path that is taken.  The tables are written for other programs, loading draws them from the records;
-a folder that was filled while the model ran has none, since whoever needs that has no memory to spare.
+no file can hold, a path that is taken.  The tables are written for other programs; loading draws them from the records.
 """
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,6 +16,8 @@ from lens_graph._errors import SaveError
 from lens_graph._folder_write import FolderWriter
 from lens_graph._format import CONCLUSIONS, INDEX, TRACE, Conclusions, TensorIndex
 from lens_graph._interpretation import Interpretation
+
+_ROOM_FOR_TABLES = 2 << 30
 
 
 def save_history(facts: Interpretation, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
@@ -40,13 +42,8 @@ def save_history(facts: Interpretation, path: str | os.PathLike[str], *, overwri
             "with lens_torch (get_model_activations, load), or build it without tensors."
         )
     with FolderWriter(path, overwrite=overwrite) as folder:
-        # polars takes a moment and much address space, so it is loaded for this only.
-        from lens_graph._tables import Tables, table_names
-
         index = TensorIndex((), 0, False, 0, ()) if files is None else files.write(folder, facts.selected)
-        tables = Tables(facts)
-        for name in table_names():
-            folder.write(f"tables/{name}.parquet", tables.as_parquet(name))
+        write_tables(facts, folder)
         write_structure(facts, folder, index, records)
 
 
@@ -57,6 +54,35 @@ def encode_records(facts: Interpretation) -> bytes:
         SaveError: It holds a value that msgpack has not.
     """
     return _encode(facts.trace, "The trace")
+
+
+def write_tables(facts: Interpretation, folder: FolderWriter) -> None:
+    """Writes the tables."""
+    # polars takes a moment, so it is loaded for this only.
+    from lens_graph._tables import Tables, table_names
+
+    tables = Tables(facts)
+    for name in table_names():
+        folder.write(f"tables/{name}.parquet", tables.as_parquet(name))
+
+
+def has_room_for_tables() -> bool:
+    """Whether polars can be loaded: it sets 1 GB of address space aside, which a limit of the process may not leave.
+
+    Without that space it would end the process instead of raising an exception.
+    """
+    try:
+        import resource
+    except ImportError:  # a system that sets no such limit
+        return True
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit == resource.RLIM_INFINITY:
+        return True
+    try:
+        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    except (OSError, ValueError):
+        return False
+    return limit - used >= _ROOM_FOR_TABLES
 
 
 def write_structure(facts: Interpretation, folder: FolderWriter, index: TensorIndex, records: bytes) -> None:

@@ -1,8 +1,8 @@
 """How are values written while the model runs, so that memory holds none of them?
 
 `save_to` opens a folder before the model runs; each kept value goes to it as it is made, and the history that comes
-back reads it from there.  When the pass is over the records follow, and the manifest makes the folder a stored history.
-If anything fails in between, what was written is taken away again.
+back reads it from there.  When the pass is over tables and records follow, and the manifest makes the folder a stored
+history.  If anything fails in between, what was written is taken away again.
 """
 
 from __future__ import annotations
@@ -13,7 +13,15 @@ from pathlib import Path
 import torch
 from msgspec import Struct
 
-from lens_graph import FolderWriter, ModelHistory, TensorIndex, encode_records, write_structure
+from lens_graph import (
+    FolderWriter,
+    ModelHistory,
+    TensorIndex,
+    encode_records,
+    has_room_for_tables,
+    write_structure,
+    write_tables,
+)
 from lens_torch._shards import SHARD_NBYTES
 from lens_torch._stored_tensors import StoredTensors, StoredValues
 from lens_torch._tensor_writer import TensorWriter
@@ -54,5 +62,7 @@ class Stream:
         """Writes the records and makes the folder whole."""
         assert self._index is not None
         facts = history.interpretation
+        if has_room_for_tables():
+            write_tables(facts, self.folder)
         write_structure(facts, self.folder, self._index, encode_records(facts))
         self._values.folder = Path(self.folder.path)
