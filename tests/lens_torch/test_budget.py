@@ -206,3 +206,16 @@ def test_a_selection_fits_where_everything_does_not() -> None:
 def test_the_peak_is_what_a_process_of_its_own_takes() -> None:
     needed, measured = map(int, _child(MEASURED).split())
     assert 0.85 * measured <= needed <= 1.15 * measured
+
+
+@pytest.mark.parametrize("layers", ["all", "chunk_1", ["input_1", "chunk_2"]])
+def test_views_of_an_input_take_no_more_than_the_input(layers: Any) -> None:
+    class Halves(nn.Module):
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            return (x, *x.chunk(2))
+
+    x = torch.rand(64, 64)
+    history = tl.get_model_activations(Halves(), x, layers=layers)
+    held = {value.untyped_storage()._cdata: value.untyped_storage().nbytes() for value in history.tensors.values()}
+    assert tl.get_model_structure(Halves(), x).estimate(layers).kept_nbytes == sum(held.values())
+    assert history.tensors.nbytes == sum(held.values())

@@ -7,7 +7,8 @@ what the forward holds itself (`lens_graph._storages`), and what is kept:
 * once more for each write to it in between, because a value from before a write is kept as it was;
 * shared with the forward as long as both want the same, else beside it;
 * a value whose type changes, or that something else is made of, in memory of its own from the start;
-* what was there before the pass, an input or a view of a parameter, in copies at the end.
+* what was there before the pass, an input or a view of a parameter, in copies at the end, its views together in no more
+  than the whole takes.
 
 What was there before, parameters, buffers and inputs, is not counted.
 """
@@ -130,11 +131,14 @@ def _shared(facts: Interpretation, storages: Storages, nodes: Collection[int], e
     """The nodes whose value is kept as it is, with its bytes and the moment from which it needs memory of its own."""
     found: list[tuple[int, int, int]] = []
     seen: set[tuple[Key, int]] = set()
+    left = {key: storages.nbytes[key] for key in storages.outside}
     for node in nodes:
         record = operation_at(facts, node)
         key = storages.of[record.id]
         if key in storages.outside:
-            found.append((node, record.output.nbytes, end))
+            nbytes = min(record.output.nbytes, left[key])
+            left[key] -= nbytes
+            found.append((node, nbytes, end))
             continue
         epoch = storages.epoch(record.id)
         nbytes = 0 if (key, epoch) in seen else storages.nbytes[key]

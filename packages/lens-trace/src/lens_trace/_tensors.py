@@ -113,6 +113,7 @@ class Saver:
         """Storages that something outside may write without torch noticing: values are copied at once."""
         self._borrowed: dict[int, list[Key]] = {}
         self._sizes: dict[tuple[int | None, int], int] = {}
+        self._copied: dict[int, int] = {}
         self._detach = detach
         self._device = device
         self._dtype = dtype
@@ -192,14 +193,16 @@ class Saver:
         held = {storage for _, storage in alive}
         for storage in list(self._borrowed):
             if storage in self.outside or storage in held:
-                self._copy_together(self._borrowed.pop(storage))
+                self._copied[storage] = self._copy_together(self._borrowed.pop(storage))
         for tensor, storage in () if has_failed else alive:
             if storage not in self.outside and type(tensor) is torch.Tensor:
                 self.own_memory(tensor)
 
     def finish(self) -> Tensors:
         """Returns what was saved."""
-        return Tensors(self.payloads, self.written, sum(self._sizes.values()))
+        latest = {storage: nbytes for (storage, _), nbytes in self._sizes.items() if storage in self._copied}
+        copied = sum(self._copied.values()) - sum(latest.values())
+        return Tensors(self.payloads, self.written, sum(self._sizes.values()) + copied)
 
     def _save_slowly(self, key: Key, tensor: torch.Tensor, storage: int | None) -> None:
         if storage is None or storage in self.foreign:
@@ -264,7 +267,8 @@ class Saver:
     def _copy(self, tensor: torch.Tensor) -> torch.Tensor:
         return tensor.detach().clone() if self._detach else tensor.clone()
 
-    def _copy_together(self, keys: list[Key]) -> None:
+    def _copy_together(self, keys: list[Key]) -> int:
+        """Copies values that share a storage and returns the bytes that this took."""
         tensors = [self._get(key) for key in keys]
         first = tensors[0]
         if (
@@ -274,12 +278,15 @@ class Saver:
             or sum(t.nbytes for t in tensors) <= first.untyped_storage().nbytes()
         ):
             copies = [self._copy(tensor) for tensor in tensors]
+            nbytes = sum(map(_nbytes, tensors))
         else:
             memory = first.untyped_storage().clone()
+            nbytes = memory.nbytes()
             copies = [_view_of(memory, t) for t in tensors]
             copies = [_with_bits_of(copy, t) for copy, t in zip(copies, tensors, strict=True)]
         for key, copy in zip(keys, copies, strict=True):
             self._put(key, copy)
+        return nbytes
 
     def _count(self, tensor: torch.Tensor, storage: int | None, epoch: int) -> None:
         if storage is None:
