@@ -11,25 +11,16 @@ exactly for strided tensors of one element size (a bounded search over the strid
 
 from __future__ import annotations
 
-import itertools
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 
 from lens_trace._records import Geometry
-from lens_trace._rows import Owner, Owning, Reference, Seen, Written, owner_like
+from lens_trace._rows import Held, Owner, Owning, Reference, Seen, Written, owner_like
 from lens_trace._storages import Storages, storage_key
 
 _SEARCH_LIMIT = 2000
-
-
-def held(tensor: torch.Tensor) -> Callable[[], torch.Tensor | None]:
-    """Returns a reference to a parameter or buffer, which the recording holds anyway.
-
-    A weak one would outlive the pass, and torch refuses to swap the contents of tensors that are referred to weakly.
-    """
-    return itertools.repeat(tensor).__next__
 
 
 class Memory:
@@ -86,7 +77,7 @@ class Memory:
             outside.add(key)
             owner = self.owners.get(id(parameter))
             if owner is None or owner.reference() is not parameter:
-                self.owners[id(parameter)] = owner = Owner(held(parameter), -1, key, None, 0, index)
+                self.owners[id(parameter)] = owner = Owner(Held(parameter), -1, key, None, 0, index)
             self.locate(parameter, owner)
         for buffer in buffers:
             key = self.storage_key(buffer)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import torch
 
 from lens_trace import _records as records
-from lens_trace._addresses import Addresses, Registered
+from lens_trace._addresses import Addresses
 from lens_trace._recorder import Recorder
 from lens_trace._rows import ModuleRow, outer_call
 
@@ -21,7 +22,10 @@ from lens_trace._rows import ModuleRow, outer_call
 class Facts(NamedTuple):
     """What is noted when the pass ends; holds no module."""
 
-    modules: list[tuple[type[torch.nn.Module], bool, list[int | None]]]
+    kinds: list[type[torch.nn.Module]]
+    is_training: list[bool]
+    children: dict[int, list[int | None]]
+    """Numbers of the parts, for modules that have some."""
     module_rows: list[ModuleRow]
     parameters: list[tuple[Any, ...]]
     buffers: list[tuple[Any, ...]]
@@ -34,31 +38,35 @@ def note_facts(recorder: Recorder) -> Facts:
     state = recorder.state
     number_of = state.number_of
     number_of.update(state.wrapper_of)
-    modules = [  # a frozen scripted module has no flag
-        (
-            type(module),
-            getattr(module, "training", False),
-            list(map(number_of.get, map(id, parts.values()))) if (parts := module._modules) else [],
-        )
-        for module in state.modules
-    ]
+    children = {
+        number: list(map(number_of.get, map(id, parts.values())))
+        for number, module in enumerate(state.modules)
+        if (parts := module._modules)
+    }
     return Facts(
-        modules, recorder.module_rows, _facts_of(recorder.live_parameters), _facts_of(state.buffers),
+        list(map(type, state.modules)), _training_of(state.modules), children, recorder.module_rows,
+        _facts_of(recorder.live_parameters), _facts_of(state.buffers),
         state.buffer_is_persistent, state.addresses,
     )  # fmt: skip
+
+
+def _training_of(modules: list[torch.nn.Module]) -> list[bool]:
+    try:
+        return [module.training for module in modules]
+    except AttributeError:  # a frozen scripted module has no flag
+        return [getattr(module, "training", False) for module in modules]
 
 
 def freeze_modules(facts: Facts) -> tuple[tuple[records.Module, ...], tuple[records.ModuleCall, ...]]:
     """Returns the records of all modules and of all module calls."""
     addresses = [*facts.addresses.modules, *_names_of_unknown(facts)]
-    registered = facts.addresses.registered
     modules = tuple([
         records.Module(
             records.ModuleId(number), tuple(addresses[number]), kind.__name__, _qualified_name(kind),
-            bool(training), *_held(registered[number] if number < len(registered) else (None, None), facts),
-            tuple([records.ModuleId(c) for c in dict.fromkeys(children) if c is not None]),
+            bool(training), *_held(number, facts),
+            tuple([records.ModuleId(c) for c in dict.fromkeys(facts.children.get(number, ())) if c is not None]),
         )
-        for number, (kind, training, children) in enumerate(facts.modules)
+        for number, (kind, training) in enumerate(zip(facts.kinds, facts.is_training, strict=True))
     ])  # fmt: skip
     return modules, _module_calls(facts, addresses)
 
@@ -66,18 +74,18 @@ def freeze_modules(facts: Facts) -> tuple[tuple[records.Module, ...], tuple[reco
 def _names_of_unknown(facts: Facts) -> list[list[str]]:
     counts: dict[str, int] = {}
     names: list[list[str]] = []
-    for kind, _, _ in facts.modules[len(facts.addresses.modules) :]:  # made during the pass
+    for kind in facts.kinds[len(facts.addresses.modules) :]:  # made during the pass
         name = kind.__name__
         count = counts[name] = counts.get(name, 0) + 1
         names.append([f"<{name}>" if count == 1 else f"<{name}:{count}>"])
     return names
 
 
-def _held(
-    registered: tuple[Registered, Registered], facts: Facts
-) -> tuple[tuple[records.ParameterId, ...], tuple[records.BufferId, ...]]:
-    parameters, buffers = registered
-    parameter_of, buffer_of = facts.addresses.parameter_of, facts.addresses.buffer_of
+def _held(number: int, facts: Facts) -> tuple[tuple[records.ParameterId, ...], tuple[records.BufferId, ...]]:
+    addresses = facts.addresses
+    is_known = number < len(addresses.parameters_of)
+    parameters, buffers = (addresses.parameters_of[number], addresses.buffers_of[number]) if is_known else ({}, {})
+    parameter_of, buffer_of = addresses.parameter_of, addresses.buffer_of
     return (
         tuple([records.ParameterId(n) for n in dict.fromkeys(
             parameter_of[id(p)] for p in (parameters or {}).values() if p is not None
@@ -157,9 +165,12 @@ def _address_under(outer: str, addresses: list[str]) -> str:
     return next((a for a in addresses if a.startswith(prefix)), addresses[0])
 
 
+_fact = attrgetter("shape", "dtype", "device", "requires_grad")
+
+
 def _facts_of(tensors: list[torch.Tensor]) -> list[tuple[Any, ...]]:
     try:
-        return [(t.shape, t.dtype, t.device, t.requires_grad) for t in tensors]
+        return list(map(_fact, tensors))
     except RuntimeError:  # a lazy parameter that was never made has no shape
         return [(_shape_of(t), t.dtype, t.device, t.requires_grad) for t in tensors]
 

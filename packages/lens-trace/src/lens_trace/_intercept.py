@@ -11,7 +11,6 @@ does is not recorded.  This file is the hot path: about ten microseconds an oper
 
 from __future__ import annotations
 
-import itertools
 import sys
 import weakref
 from time import perf_counter_ns
@@ -27,7 +26,7 @@ from lens_trace._notes import note_failed_call
 from lens_trace._recorder import ATOMS, Recorder
 from lens_trace._rng import RngState, capture_state
 from lens_trace._role import COMPOSITE, ESCAPE, METADATA, OPERATION, PLAIN, READ, Role
-from lens_trace._rows import HERE, ModuleRow, Owner, Place, Row, TrackedRow
+from lens_trace._rows import HERE, Held, ModuleRow, Owner, Place, Row, TrackedRow
 from lens_trace._sites import COMPOSITES, INSIDE, OUTSIDE, border_code, calling_frame, kind_of_file, known_files
 from lens_trace._specs import grad_type_of
 from lens_trace._writes import versions_of, written_arguments
@@ -45,7 +44,6 @@ _default_dtype = torch.get_default_dtype
 _quiet = torch._C.DisableTorchFunction
 _plain_types = ((), (_Tensor,), (_Parameter,), (_Tensor, _Parameter), (_Parameter, _Tensor))
 _weak = weakref.ref
-_repeat = itertools.repeat
 _frame = sys._getframe
 _file_kind = known_files().get
 _handover_code = torch.overrides.handle_torch_function.__code__
@@ -107,11 +105,10 @@ class RecordingMode(TorchFunctionMode, CallNotes):
                 held.append(owner)
             elif kind is _Parameter:
                 owner = owners.get(id(value))
-                if owner is None and (number := parameter_of.get(id(value))) is not None:
-                    owner = owners[id(value)] = Owner(
-                        _repeat(value).__next__, -1, None, None, 0, number
-                    )  # where it lies can wait
-                if owner is None or logs or recorder.has_escaped or owner.reference() is not value:
+                number = parameter_of.get(id(value))  # the recorder holds those, so nobody else has their ids
+                if owner is None and number is not None:
+                    owner = owners[id(value)] = Owner(Held(value), -1, None, None, 0, number)  # where it lies can wait
+                if owner is None or number is None or logs or recorder.has_escaped:
                     owner = recorder.reference(value)
                 held.append(owner)
             elif kind in ATOMS:

@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 
 import torch
 
-from lens_trace._aliases import Memory, geometry_of, held
+from lens_trace._aliases import Memory, geometry_of
 from lens_trace._keep import OnlyIds, OutputsOf, everything, nothing
 from lens_trace._outside import Outside
 from lens_trace._rng import RngState
-from lens_trace._rows import ModuleRow, Owner, Owning, ReadRow, Reference, Row, Written, no_tensor, owner_like
+from lens_trace._rows import Held, ModuleRow, Owner, Owning, ReadRow, Reference, Row, Written, no_tensor, owner_like
 from lens_trace._specs import grad_type_of, spec_of
 from lens_trace._state import ModelState
 from lens_trace._tensors import Saver
@@ -123,7 +123,7 @@ class Recorder:
             key = self.memory.storage_key(tensor)
             if key is not None:
                 self.saver.outside.add(key)
-            owner = Owner(held(tensor), -1, key, None, 0, parameter)
+            owner = Owner(Held(tensor), -1, key, None, 0, parameter)
             self.memory.own(tensor, owner)
             return owner
         with self.lock:
@@ -139,10 +139,10 @@ class Recorder:
                 self.live_parameters.append(tensor)
                 self.state.parameter_of[id(tensor)] = parameter
             if parameter is not None:
-                owner = Owner(held(tensor), -1, key, None, 0, parameter)
+                owner = Owner(Held(tensor), -1, key, None, 0, parameter)
             elif known is not None and known[0] is tensor:
                 operation = self._source("buffer", tensor, key, buffer=known[1])
-                owner = Owner(held(tensor), operation, key, buffer=known[1])
+                owner = Owner(Held(tensor), operation, key, buffer=known[1])
             else:
                 operation = self._source("constant", tensor, key)
                 self.constants.append((operation, tensor))

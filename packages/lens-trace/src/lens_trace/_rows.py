@@ -22,6 +22,19 @@ HERE: Any = ()
 """Stands for a user's place that is the place of the call itself."""
 
 
+class Held(Struct, gc=False, eq=False):
+    """A reference to a parameter or buffer, which the recording holds anyway.
+
+    A weak one would outlive the pass, and torch refuses to swap the contents of tensors that are referred to weakly.
+    """
+
+    tensor: torch.Tensor
+
+    def __call__(self) -> torch.Tensor:
+        """Returns the tensor, as a weak reference would."""
+        return self.tensor
+
+
 class Owner(Struct, gc=False, eq=False):
     """The operation (or parameter) whose value a tensor object holds."""
 

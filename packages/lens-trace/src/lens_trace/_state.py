@@ -167,10 +167,11 @@ class ModelState:
         # Iterative, and a module is not entered again on its own path: models may contain themselves.  This is done
         # before every pass, so what can be worked out from the notes waits until somebody asks.
         modules, number_of = self.modules, self.number_of
-        visits, registered = self.addresses.visits, self.addresses.registered
+        addresses = self.addresses
+        numbers, outers = addresses.numbers, addresses.outers
         wrapped: list[tuple[torch.nn.Module, torch.nn.Module]] = []
         stack: list[tuple[torch.nn.Module, int, str]] = [(model, -1, "")]
-        while stack and len(visits) < _MOST_ADDRESSES:
+        while stack and len(numbers) < _MOST_ADDRESSES:
             module, outer, name = stack.pop()
             parts: Any = module._modules
             if parts and "_orig_mod" in parts and outer >= 0:  # a compiled part is seen as the module that it wraps
@@ -189,7 +190,8 @@ class ModelState:
                     own_parameters = parameters.copy() if is_plain else dict(parameters.items())
                 if buffers:
                     own_buffers = self._note_buffers(module, buffers)
-                registered.append((own_parameters, own_buffers))
+                addresses.parameters_of.append(own_parameters)
+                addresses.buffers_of.append(own_buffers)
                 own = module.__dict__
                 if is_plain:
                     self._registrations.note(own, own_parameters, own_buffers, parts.copy() if parts else None)
@@ -197,20 +199,22 @@ class ModelState:
                     self._compiled.append((module, own["_compiled_call_impl"]))
                 if "_hf_hook" in own:
                     self.hooked.append(module)
-            elif _is_on_path(visits, outer, number):
+            elif _is_on_path(addresses, outer, number):
                 continue
             if parts:
-                here = len(visits)
+                here = len(numbers)
                 for step, child in reversed(parts.items()):
                     if child is not None:
                         stack.append((child, here, step))
-            visits.append((number, outer, name))
+            numbers.append(number)
+            outers.append(outer)
+            addresses.names.append(name)
         self.wrapper_of.update(
             (id(module), number_of[id(inner)]) for module, inner in wrapped if id(inner) in number_of
         )
         for module, _ in self._compiled:
             module._compiled_call_impl = None
-        held = [p for own, _ in registered if own is not None for p in own.values() if p is not None]
+        held = [p for own in addresses.parameters_of if own is not None for p in own.values() if p is not None]
         unique = dict(zip(map(id, held), held, strict=True))
         self.parameters.extend(unique.values())
         self._registrations.note_flags(self.parameters)
@@ -226,11 +230,11 @@ class ModelState:
         return own
 
 
-def _is_on_path(visits: list[tuple[int, int, str]], visit: int, number: int) -> bool:
+def _is_on_path(addresses: Addresses, visit: int, number: int) -> bool:
     while visit >= 0:
-        if visits[visit][0] == number:
+        if addresses.numbers[visit] == number:
             return True
-        visit = visits[visit][1]
+        visit = addresses.outers[visit]
     return False
 
 

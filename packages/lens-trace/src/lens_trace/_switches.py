@@ -25,7 +25,7 @@ from lens_trace._backward_memory import lift_for_transforms
 from lens_trace._composites import enter_composites
 from lens_trace._intercept import RecordingMode
 from lens_trace._modules import active, wrapped_call
-from lens_trace._undispatched import replace, undo_all, wrap_scripted, wrap_undispatched
+from lens_trace._undispatched import made_once, replace, undo_all, wrap_scripted, wrap_undispatched
 
 _lock = threading.RLock()
 _RECURSION_FACTOR = 4
@@ -136,18 +136,20 @@ def _force_eager() -> Callable[[], None]:
 
 def _watch_compile() -> Callable[[], None]:
     # `torch.cond`, `while_loop` and flex attention compile themselves, and may be the first that do.
-    def wrap(original: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(original)
-        def compile(*args: Any, **kwargs: Any) -> Any:
-            result = original(*args, **kwargs)
-            with _lock:
-                if not _is_eager[0]:
-                    _results.add(_force_eager)
-            return result
+    return replace(torch, "compile", _wrap_compile)
 
-        return compile
 
-    return replace(torch, "compile", wrap)
+@made_once
+def _wrap_compile(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def compile(*args: Any, **kwargs: Any) -> Any:
+        result = original(*args, **kwargs)
+        with _lock:
+            if not _is_eager[0]:
+                _results.add(_force_eager)
+        return result
+
+    return compile
 
 
 def _do_nothing() -> None:
@@ -214,6 +216,7 @@ def _modes_for_child() -> tuple[RecordingMode, ...]:
     return tuple(RecordingMode(mode.recorder, mode.recorder.next_thread(), mode.module) for mode in active.modes)
 
 
+@made_once
 def _wrap_start(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def start(self: threading.Thread) -> None:
@@ -234,6 +237,7 @@ def _wrap_start(original: Callable[..., Any]) -> Callable[..., Any]:
     return start
 
 
+@made_once
 def _wrap_submit(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def submit(self: Any, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:

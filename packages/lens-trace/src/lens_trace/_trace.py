@@ -265,6 +265,8 @@ def _operation_of(row: Row) -> int:
 
 def as_arguments(args: Any, kwargs: Mapping[str, Any] | None) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Returns positional and keyword arguments: a tuple is the positional ones, anything else the one argument."""
+    if type(args) is tuple and not kwargs and all(type(arg) is torch.Tensor for arg in args):
+        return args, {}  # as nearly always
     is_plain_tuple = isinstance(args, tuple) and not hasattr(args, "_fields")
     return given((args if is_plain_tuple else (args,), dict(kwargs or {})))
 

@@ -21,6 +21,25 @@ from lens_trace._modules import active
 from lens_trace._role import OPERATION, Role
 
 
+def made_once(wrap: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Returns a wrapping function that remembers what it made of torch's own function: traces are many."""
+    known: list[Any] = [None, None]
+
+    def wrapped(original: Any) -> Any:
+        if known[0] is original:
+            return known[1]
+        made = wrap(original)
+        if str(getattr(original, "__module__", None) or "torch").partition(".")[0] in (
+            "torch",
+            "threading",
+            "concurrent",
+        ):
+            known[:] = original, made  # what somebody else has put there is not kept alive
+        return made
+
+    return wrapped
+
+
 def wrap_scripted() -> Callable[[], None]:
     """Makes every call of a scripted function or method one operation; returns what undoes it."""
     undo = [
@@ -33,24 +52,12 @@ def wrap_scripted() -> Callable[[], None]:
 
 def wrap_undispatched() -> Callable[[], None]:
     """Wraps the other functions; returns what undoes it."""
-    foreign, plain = RecordingMode.run_foreign, RecordingMode.run_outside_protocol
-    undo = [
-        replace(torch, name, functools.partial(_wrap_function, name, foreign))
-        for name in ("from_numpy", "frombuffer", "from_dlpack")
-        if hasattr(torch, name)
-    ]
-    undo += [
-        replace(torch.nested, name, functools.partial(_wrap_function, name, plain))
-        for name in ("nested_tensor", "as_nested_tensor")
-        if hasattr(torch.nested, name)
-    ]
     dlpack = sys.modules.get("torch.utils.dlpack")
-    if dlpack is not None:
-        undo.append(replace(dlpack, "from_dlpack", functools.partial(_wrap_function, "from_dlpack", foreign)))
-    undo += [
-        replace(owner, "to_dlpack", functools.partial(_wrap_function, "to_dlpack", RecordingMode.let_escape))
-        for owner in (torch, dlpack)
-        if hasattr(owner, "to_dlpack")
+    undo = [
+        replace(owner, name, wrap)
+        for owner, wrappers in ((torch, _OF_TORCH), (torch.nested, _OF_NESTED), (dlpack, _OF_DLPACK))
+        for name, wrap in wrappers.items()
+        if hasattr(owner, name)
     ]
     undo.append(_shadow_set())
     undo.append(replace(torch.utils, "swap_tensors", _wrap_swap))
@@ -130,6 +137,7 @@ def _scripted_class_name(method: Any) -> str | None:
         return None
 
 
+@made_once
 def _wrap_swap(original: Any) -> Callable[..., None]:
     # torch refuses tensors that somebody refers to weakly, and a trace does: that must not change what the model does.
     unseen = types.SimpleNamespace(getweakrefs=lambda _: ())  # pyright: ignore[reportUnknownLambdaType]
@@ -149,9 +157,8 @@ def _wrap_swap(original: Any) -> Callable[..., None]:
     return swap_tensors
 
 
-def _shadow_set() -> Callable[[], None]:
-    # An inherited method: the wrapper sits on the subclass and is taken away again.
-    inherited = torch.Tensor.set_
+@made_once
+def _wrap_set(inherited: Any) -> Any:
     role = Role(inherited, OPERATION, "set_", "torch.Tensor.set_", "method")
     role.moves_object = True
 
@@ -164,7 +171,12 @@ def _shadow_set() -> Callable[[], None]:
                 shown = (inherited(torch.empty(0, dtype=self.dtype, device=self.device), args[0]), *args[1:])
         return record_call(lambda *_, **__: inherited(self, *args, **kwargs), role, (self, *shown), kwargs)
 
-    setattr(torch.Tensor, "set_", set_)  # noqa: B010 - an assignment would be taken for a redefinition
+    return set_
+
+
+def _shadow_set() -> Callable[[], None]:
+    # An inherited method: the wrapper sits on the subclass and is taken away again.
+    setattr(torch.Tensor, "set_", _wrap_set(torch.Tensor.set_))  # noqa: B010 - else taken for a redefinition
 
     def undo() -> None:
         if "set_" in vars(torch.Tensor):
@@ -185,6 +197,16 @@ def replace(owner: Any, name: str, wrap: Callable[[Any], Any]) -> Callable[[], N
     setattr(owner, name, wrap(before))
     return lambda: setattr(owner, name, before)
 
+
+_foreign, _plain, _escaping = (RecordingMode.run_foreign, RecordingMode.run_outside_protocol, RecordingMode.let_escape)
+_OF_TORCH, _OF_NESTED, _OF_DLPACK = (
+    {name: made_once(functools.partial(_wrap_function, name, run)) for name, run in runs.items()}
+    for runs in (
+        {"from_numpy": _foreign, "frombuffer": _foreign, "from_dlpack": _foreign, "to_dlpack": _escaping},
+        {"nested_tensor": _plain, "as_nested_tensor": _plain},
+        {"from_dlpack": _foreign, "to_dlpack": _escaping},
+    )
+)
 
 with warnings.catch_warnings():
     # Touched here, so that their deprecation does not warn in the middle of somebody's forward.
