@@ -27,7 +27,8 @@ from lens_graph._keeping import Gradients, TensorFiles
 from lens_graph._layer import LayerEntry
 from lens_graph._links import Link
 from lens_graph._load import load_history, read_history, read_index
-from lens_graph._modules import ModuleCallEntry, ModuleEntry, Modules
+from lens_graph._module_addresses import Modules
+from lens_graph._modules import ModuleCallEntry, ModuleEntry
 from lens_graph._operation import OperationEntry
 from lens_graph._rows import frame_of
 from lens_graph._save import encode_records, has_room_for_tables, write_structure, write_tables

@@ -11,25 +11,27 @@ Source: "The ModelHistory object" and Supplementary Table 1.  Names that carry "
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from os import PathLike
 from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
 from lens_graph._errors import NotSavedError
 from lens_graph._estimate import Estimate, estimate
-from lens_graph._interpretation import Interpretation, is_saved, operation_at, short_name
+from lens_graph._interpretation import Interpretation, is_saved, short_name
 from lens_graph._keys import Target, resolve_alias, resolve_number, resolve_text
 from lens_graph._layer import LayerEntry
 from lens_graph._links import Link, links_into
 from lens_graph._model_fields import ModelFields
-from lens_graph._modules import ModuleCallEntry, Modules
+from lens_graph._module_addresses import Modules
+from lens_graph._modules import ModuleCallEntry
 from lens_graph._notebook import summarize_as_html
 from lens_graph._operation import OperationEntry
 from lens_graph._select import select_operations
 from lens_graph._selector import Selector, read_selector
+from lens_graph._sequences import Layers, Operations
 from lens_graph._summary import summarize
-from lens_trace import Operation, Trace
+from lens_trace import Trace
 
 if TYPE_CHECKING:
     from rustworkx import PyDiGraph
@@ -277,47 +279,3 @@ class ModelHistory(ModelFields):
             f"{key!r} is a {type(key).__name__}: "
             "a history is indexed by a label, a module address, an integer or a slice"
         )
-
-
-class Operations(Sequence[OperationEntry]):
-    """The operations of a history in execution order."""
-
-    def __init__(self, facts: Interpretation) -> None:
-        self._facts = facts
-
-    def __len__(self) -> int:
-        return len(self._facts.graph.parents)
-
-    @overload
-    def __getitem__(self, index: int) -> OperationEntry: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[OperationEntry]: ...
-    def __getitem__(self, index: int | slice) -> OperationEntry | list[OperationEntry]:
-        places = range(len(self))
-        if isinstance(index, slice):
-            return [OperationEntry(self._facts, node) for node in places[index]]
-        return OperationEntry(self._facts, places[index])
-
-    def record(self, node: int) -> Operation:
-        """The record behind an operation."""
-        return operation_at(self._facts, node)
-
-
-class Layers(Sequence[LayerEntry]):
-    """The layers of a history in the order of their first pass."""
-
-    def __init__(self, facts: Interpretation) -> None:
-        self._facts = facts
-
-    def __len__(self) -> int:
-        return len(self._facts.labels.passes)
-
-    @overload
-    def __getitem__(self, index: int) -> LayerEntry: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[LayerEntry]: ...
-    def __getitem__(self, index: int | slice) -> LayerEntry | list[LayerEntry]:
-        places = range(len(self))
-        if isinstance(index, slice):
-            return [LayerEntry(self._facts, layer) for layer in places[index]]
-        return LayerEntry(self._facts, places[index])
