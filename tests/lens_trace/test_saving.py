@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import pytest
@@ -57,3 +58,15 @@ def test_a_sink_is_shown_arguments_as_they_were_before_the_call() -> None:
     shown: list[torch.Tensor] = []
     traced(lambda x: (x * 1).add_(5), X, sink=lambda o, arguments, out: shown.append(arguments[0][0].clone()))
     assert torch.equal(shown[1], X)
+
+
+def test_what_a_sink_was_shown_is_not_held_after_the_call() -> None:
+    shown: list[weakref.ref[torch.Tensor]] = []
+    alive: list[int] = []
+
+    def sink(operation: lens_trace.Operation, arguments: Any, output: torch.Tensor) -> None:
+        alive.append(sum(reference() is not None for reference in shown))
+        shown.append(weakref.ref(arguments[0][0]))
+
+    traced(lambda x: (x * 1).add_(5).mul_(2).relu_(), X, sink=sink)
+    assert alive == [0, 1, 1, 1]  # the input is the caller's

@@ -238,12 +238,13 @@ def copied_arguments(
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Returns arguments as they are before the call writes into them, for the sink."""
     copies = {id(tensor): tensor.detach().clone() for _, tensor in writes}
+    return tuple([_replaced(a, copies) for a in args]), {key: _replaced(a, copies) for key, a in kwargs.items()}
 
-    def copy(value: Any) -> Any:
-        if isinstance(value, _Tensor):
-            return copies.get(id(value), value)
-        if type(value) in (list, tuple):
-            return type(value)([copy(item) for item in value])
-        return value
 
-    return tuple([copy(a) for a in args]), {key: copy(a) for key, a in kwargs.items()}
+def _replaced(value: Any, copies: dict[int, torch.Tensor]) -> Any:
+    # Not nested in the other function: one that calls itself is a cycle, which holds the copies until the pass ends.
+    if isinstance(value, _Tensor):
+        return copies.get(id(value), value)
+    if type(value) in (list, tuple):
+        return type(value)([_replaced(item, copies) for item in value])
+    return value
