@@ -19,7 +19,7 @@ from torch import Tensor
 
 from lens_trace import Operation, OperationId, ParameterRef, Recording
 from lens_validate._call import Call
-from lens_validate._compare import find_difference
+from lens_validate._compare import find_difference, is_same
 from lens_validate._edges import find_edges
 from lens_validate._errors import CannotRebuildError
 from lens_validate._outcome import is_uninitialised, not_yet_made, shown, tolerance_for
@@ -137,9 +137,12 @@ def _replayed(call: Call, outcome: Outcome, index: int, values: Values) -> tuple
                 f"saved {tuple(saved.shape)} {saved.dtype}, replayed {tuple(replayed.shape)} {replayed.dtype}",
             )
         return "exempt", "uninitialised memory has no value to compare"
-    difference = find_difference(saved, replayed, tolerance_for(call, saved), output=index)
-    if difference is not None:
-        return "differs", difference
+    if is_same(saved, replayed):
+        outcome.outputs[index] = saved  # so that the replay need not be held as well
+    else:
+        difference = find_difference(saved, replayed, tolerance_for(call, saved), output=index)
+        if difference is not None:
+            return "differs", difference
     if outcome.untrue is not None:
         return "failed", outcome.untrue
     if outcome.undeclared:

@@ -193,6 +193,17 @@ def changed(before: Tensor, after: Tensor, tolerance: Callable[[], Tolerance]) -
     )
 
 
+def is_far(before: Tensor, after: Tensor) -> bool:
+    """Whether some element moved by more than a hundredth of the largest: more than any other kernel would round.
+
+    Only floating-point values are looked at, and of many only a sample.
+    """
+    if before.shape != after.shape or not before.is_floating_point() or not before.numel():
+        return False
+    sample = _sample(before, after)
+    return _is_far(*(sample if sample is not None else (before.to(torch.float32), after.to(torch.float32))))
+
+
 def _has_signed_zeros(value: Tensor) -> bool:
     is_plain = value.layout is torch.strided and not value.is_quantized and value.element_size() > 1
     return is_plain and (value.is_floating_point() or value.is_complex())

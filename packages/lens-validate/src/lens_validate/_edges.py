@@ -20,6 +20,7 @@ from lens_validate._domains import CRASHES, index_bound, is_size, trusts
 from lens_validate._exempt import find_exemption
 from lens_validate._names import canonical_name
 from lens_validate._outcome import is_uninitialised, shown, tolerance_for
+from lens_validate._part import Part, first_row
 from lens_validate._perturb import Draw, Noise, like_draws, wide_draws
 from lens_validate._replay import Outcome, run
 from lens_validate._report import EdgeReport
@@ -28,10 +29,22 @@ from lens_validate._values import MissingValue, Values
 
 
 def find_edges(call: Call, outcome: Outcome, values: Values, noise: Noise) -> Iterator[EdgeReport]:
+    """Yields the finding on each edge into a call.
+
+    Args:
+        call: The call.
+        outcome: What its replay gave.
+        values: Where saved values come from.
+        noise: Source of the draws.
+    """
+    part = first_row(call, outcome)
     for path, reference in call.leaves:
         contributors = values.contributors(path, reference)
         if isinstance(reference, TensorRef):
-            yield _edge(call, outcome, noise, path, reference.operation, contributors, 0)
+            if contributors is None and part is not None and _part_shows(part, path, noise):
+                yield _edge_report(reference.operation, path, 0, "passed", "")
+            else:
+                yield _edge(call, outcome, noise, path, reference.operation, contributors, 0)
         for number, overlay in enumerate(reference.overlays, 1):
             yield _edge(call, outcome, noise, path, overlay.operation, contributors, number)
     paths = {path for path, _ in call.leaves}
@@ -40,6 +53,11 @@ def find_edges(call: Call, outcome: Outcome, values: Values, noise: Noise) -> It
             yield EdgeReport(
                 parent.operation, parent.path, parent.is_overlay, "exempt", "read through an array's memory"
             )
+
+
+def _part_shows(part: Part, path: Path, noise: Noise) -> bool:
+    value = part.call.tensors[path].detach()
+    return value.is_floating_point() and part.shows(path, like_draws(value, noise))
 
 
 def _edge(
