@@ -23,7 +23,6 @@ from lens_trace import (
     Operation,
     Recording,
     RngState,
-    nothing,
     replayed,
     trace,
 )
@@ -31,6 +30,7 @@ from lens_validate._check import report_of
 from lens_validate._conclusion import by_id, concluded, module_addresses, readers_of
 from lens_validate._differences import record_difference
 from lens_validate._forward import compare_forward
+from lens_validate._memory import WORTH, hand_back
 from lens_validate._progress import Progress
 from lens_validate._report import PassReport, ValidationReport
 from lens_validate._sources import check_output, check_source
@@ -83,10 +83,16 @@ def _two_passes(
 ) -> tuple[Recording, Recording, Window]:
     """Returns the plan, the records of the pass that was watched, and what the window found."""
     with replayed(state):
-        plan = trace(model, args, kwargs, keep=nothing, seed=seed)
+        plan = trace(model, args, kwargs, keep=_nothing, seed=seed)
     window = Window(plan, given_inputs(plan, args, kwargs), progress)
     with replayed(state):
         return plan, trace(model, args, kwargs, keep=_no_calls, seed=seed, sink=window), window
+
+
+def _nothing(operation: Operation) -> bool:
+    if operation.output.nbytes >= WORTH:
+        hand_back()
+    return False
 
 
 def _no_calls(operation: Operation) -> bool:

@@ -27,6 +27,7 @@ from lens_validate._conclusion import by_id, module_addresses
 from lens_validate._differences import record_difference
 from lens_validate._layout import geometry_of
 from lens_validate._live import LiveValues
+from lens_validate._memory import WORTH, hand_back
 from lens_validate._perturb import Noise
 from lens_validate._progress import Progress, reporter
 from lens_validate._report import OperationReport
@@ -137,6 +138,8 @@ class Window:
                 return
             for report in check_call(operations, values, self._plan, self._noise, self._modules, self._known):
                 self.reports[report.operation] = self._held_against_saved(report, values)
+        if output.device.type == "cpu" and planned.output.nbytes >= WORTH:
+            hand_back()
         self._done += 1
         self._report(self._done)
 
