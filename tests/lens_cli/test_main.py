@@ -133,6 +133,19 @@ def test_json_is_all_that_goes_to_stdout_whatever_the_model_prints() -> None:
     assert "running" in result.stderr
 
 
+def test_what_code_for_inputs_and_captions_prints_is_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("chatty.py").write_text(
+        "import torch\nprint('imported')\ndef inputs():\n    print('called')\n    return torch.ones(2, 4)\n"
+        "def caption(entry):\n    print('asked')\n    return 'mine'\n"
+    )
+    result = _lens("summary", f"{HERE}:Small", "--input-from", "chatty.py:inputs", "--json")
+    assert msgspec.json.decode(result.stdout)
+    assert result.stderr.splitlines() == ["imported", "called"]
+    result = _lens("draw", *SMALL, "--caption", "chatty.py:caption", "-o", "x.gv", "-q")
+    assert result.stdout == "x.gv\n"
+
+
 def test_a_model_that_torchs_counter_cannot_follow_is_shown_without_flops(monkeypatch: pytest.MonkeyPatch) -> None:
     import lens_torch
 
@@ -441,7 +454,8 @@ def test_an_unknown_aspect_is_an_error() -> None:
         ([f"{HERE}:Small", "--input", "2,5"], "first"),
         ([f"{HERE}:Small", "--input", "2,5"], "linear"),
         ([f"{HERE}:Small", "--input", "2;5"], "expected sizes"),
-        ([f"{HERE}:Small"], "argument"),
+        ([f"{HERE}:Small"], "Small takes x: give an --input for each"),
+        ([f"{HERE}:Small", "--input", ""], "--input is empty"),
         ([f"{HERE}:Small", "--input", "2,4", "--layer", "conv2d_1"], "conv2d_1"),
         ([f"{HERE}:Small", "--input", "2,4", "--columns", "shap"], "did you mean shape"),
         ([f"{HERE}:Small", "--input", "2,4", "--depth", "x"], "expected a number"),
@@ -454,7 +468,9 @@ def test_an_unknown_aspect_is_an_error() -> None:
         ([f"{HERE}:Small", "--input", "2,4", "--weights", "none.safetensors"], "There is no file"),
         ([f"{HERE}:Small", "--input", "2,4", "--weights", "none.pt", "--meta"], "leave --weights or --meta out"),
         ([f"{HERE}:broken", "--input", "2,4"], "the weights are elsewhere"),
-        ([f"{HERE}:Small", "--input", "1" + 30 * "0"], ""),
+        ([f"{HERE}:Small", "--input", "1" + 30 * "0"], "no memory for a tensor of that size; --meta"),
+        ([f"{HERE}:Small", "--input", "99999999,99999999"], "no memory for a tensor of that size; --meta"),
+        ([f"{HERE}:Small", "--input", "2,4", "--columns", "colour"], "no column 'colour'. The columns are"),
     ],
 )
 def test_bad_input_is_one_clear_line_and_status_2(words: list[str], message: str) -> None:

@@ -12,7 +12,8 @@ from typing import Literal
 import lens_torch as tl
 from lens_cli._code import function_named
 from lens_cli._errors import FileError
-from lens_torch import ModelHistory
+from lens_cli._terminal import models_own_words
+from lens_torch import ModelGraph, ModelHistory
 
 Mode = Literal["unrolled", "rolled"]
 Direction = Literal["TB", "BT", "LR", "RL"]
@@ -53,14 +54,18 @@ class DrawingRequest:
     """Seconds that the layout may take."""
 
 
-def draw_to_file(history: ModelHistory, asked: DrawingRequest, out: Path) -> Path:
-    """Writes the drawing in the format of the file's ending, and returns where.
+def drawn(history: ModelHistory, asked: DrawingRequest) -> ModelGraph:
+    """Returns the drawing, not laid out yet.
 
     Raises:
         CommandError: An option that means nothing.
-        FileError: The file cannot be written.
     """
-    graph = tl.draw(
+    with models_own_words():
+        return _drawn(history, asked)
+
+
+def _drawn(history: ModelHistory, asked: DrawingRequest) -> ModelGraph:
+    return tl.draw(
         history,
         mode=asked.mode,
         depth=int(asked.depth) if asked.depth.isdecimal() else asked.depth,
@@ -77,6 +82,14 @@ def draw_to_file(history: ModelHistory, asked: DrawingRequest, out: Path) -> Pat
         engine=asked.engine,
         timeout_s=asked.timeout,
     )
+
+
+def write_drawing(graph: ModelGraph, out: Path) -> Path:
+    """Writes a drawing in the format of the file's ending, and returns where.
+
+    Raises:
+        FileError: The file cannot be written.
+    """
     try:
         return tl.write(graph, out)
     except OSError as error:

@@ -37,7 +37,7 @@ def extract_many(request: Request, asked: Extraction, inputs: Path, out: Path, *
     if left_out:
         note(f"lens: {left_out:,} files with other endings are left out", quiet=quiet)
     drawn = _drawn_seed(request, out)
-    subject = prepare(request if drawn is None else replace(request, seed=drawn))
+    subject = prepare(request if drawn is None else replace(request, seed=drawn), has_stimuli=True)
     run = {**_run(request, asked, subject), "drawn_seed": drawn}
     _check_weights(out, run)
     with tl.start_stimuli(out, names, batch_size=asked.batch_size, run=run) as stimuli:

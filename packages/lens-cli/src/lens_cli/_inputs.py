@@ -140,6 +140,8 @@ def _random_tensor(
     if colon and re.search(r"[A-Za-z]", sizes):
         raise InputError(f"--input {word!r}: expected sizes, such as 6,3,224,224, or a file ({' '.join(ENDINGS)}).")
     dtype = element_type(type_name, f"--input {word!r}") if colon else default or torch.float32
+    if not text.strip():
+        raise InputError("--input is empty: expected sizes, such as 6,3,224,224, or a file.")
     try:
         shape = tuple(int(size) for size in sizes.split(",")) if sizes.strip() else ()
     except ValueError:
@@ -149,8 +151,13 @@ def _random_tensor(
             f"--input {word!r}: expected sizes with commas between them, such as 6,3,224,224, or a file"
             f" ({' '.join(ENDINGS)})."
         )
-    if device is not None and device.type == "meta":
-        return torch.empty(shape, dtype=dtype, device=device)
-    if dtype.is_floating_point or dtype.is_complex:
-        return torch.rand(shape, generator=generator, dtype=torch.float32).to(dtype)
-    return torch.randint(0, 2, shape, generator=generator).to(dtype)
+    try:
+        if device is not None and device.type == "meta":
+            return torch.empty(shape, dtype=dtype, device=device)
+        if dtype.is_floating_point or dtype.is_complex:
+            return torch.rand(shape, generator=generator, dtype=torch.float32).to(dtype)
+        return torch.randint(0, 2, shape, generator=generator).to(dtype)
+    except (RuntimeError, TypeError, MemoryError) as error:  # torch has several ways to say that it is too much
+        raise InputError(
+            f"--input {word!r}: there is no memory for a tensor of that size; --meta shows structure without memory."
+        ) from error

@@ -116,7 +116,7 @@ def draw(
 ) -> None:
     """Print the summary of a model and write the drawing of its graph; the last line says where it is."""
     with carried_out(debug=debug, quiet=quiet):
-        from lens_cli._drawing import DrawingRequest, draw_to_file
+        from lens_cli._drawing import DrawingRequest, drawn, write_drawing
         from lens_cli._history import history_for
         from lens_cli._structure import structure_of
         from lens_cli._summary import layer_list
@@ -129,9 +129,10 @@ def draw(
             link, legend, engine, timeout,
         )  # fmt: skip
         history = history_for(asked)
+        graph = drawn(history, picture)
         if not quiet:
             show(layer_list(structure_of(history)))
-        written = draw_to_file(history, picture, out)
+        written = write_drawing(graph, out)
         print(written if quiet else f"wrote {written}")
 
 

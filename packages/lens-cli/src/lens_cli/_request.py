@@ -62,26 +62,51 @@ class Subject:
     """Seed of the pass."""
 
 
-def prepare(request: Request) -> Subject:
+def prepare(request: Request, *, has_stimuli: bool = False) -> Subject:
     """Returns the model and the inputs that a request names.
+
+    Args:
+        request: The words.
+        has_stimuli: More inputs come from a folder.
 
     Raises:
         CommandError: Something named is not there, cannot be read, or is refused; the message says what to do.
     """
     from lens_cli._inputs import make_inputs
+    from lens_cli._terminal import models_own_words
     from lens_cli._values import element_type
 
     dtype = None if request.dtype is None else element_type(request.dtype, "--dtype")
     device = _device(request)
-    args, kwargs = make_inputs(
-        request.inputs,
-        seed=request.seed,
-        dtype=dtype,
-        device=device,
-        preparation=preparation(request),
-        function=request.inputs_from,
-    )
-    return Subject(prepare_model(request), args, kwargs, request.seed)
+    with models_own_words():
+        args, kwargs = make_inputs(
+            request.inputs,
+            seed=request.seed,
+            dtype=dtype,
+            device=device,
+            preparation=preparation(request),
+            function=request.inputs_from,
+        )
+    subject = Subject(prepare_model(request), args, kwargs, request.seed)
+    if not (args or kwargs or has_stimuli):
+        _check_needs_nothing(subject.model)
+    return subject
+
+
+def _check_needs_nothing(model: torch.nn.Module) -> None:
+    import inspect
+
+    from lens_cli._errors import InputError
+
+    try:
+        parameters = inspect.signature(model.forward).parameters.values()
+    except (TypeError, ValueError):  # scripted, or written in C
+        return
+    wanted = [p.name for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    if wanted:
+        raise InputError(
+            f"{type(model).__name__} takes {', '.join(wanted)}: give an --input for each, such as --input 1,3,224,224."
+        )
 
 
 def prepare_model(request: Request) -> torch.nn.Module:

@@ -121,8 +121,8 @@ def _chosen(
     for name in columns:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]}? " if near else ""
-            raise CommandError(f"--columns: there is no column {name!r}; {hint}The columns are {', '.join(known)}.")
+            hint = f"; did you mean {near[0]}?" if near else "."
+            raise CommandError(f"--columns: there is no column {name!r}{hint} The columns are {', '.join(known)}.")
     if columns:
         return list(columns)
     return [name for name in default if name != "flops" or structure.totals.flops is not None]

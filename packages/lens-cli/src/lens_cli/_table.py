@@ -132,8 +132,8 @@ def _known(column: str, known: Sequence[str], option: str) -> str:
     if column in known:
         return column
     near = difflib.get_close_matches(column, known, n=1)
-    hint = f"did you mean {near[0]}? " if near else ""
-    raise CommandError(f"{option}: there is no column {column!r}; {hint}The columns are {', '.join(known)}.")
+    hint = f"; did you mean {near[0]}?" if near else "."
+    raise CommandError(f"{option}: there is no column {column!r}{hint} The columns are {', '.join(known)}.")
 
 
 def _in_seconds(frame: DataFrame) -> DataFrame:

@@ -13,7 +13,7 @@ from lens_torch._show import show_model_graph
 from lens_torch._stimuli import Stimuli, load_stimuli, start_stimuli
 from lens_torch._stream import Destination
 from lens_torch._structure import get_model_structure
-from lens_viz import check_ending, draw, write
+from lens_viz import ModelGraph, check_ending, draw, write
 
 __all__ = [
     "Destination",
@@ -22,6 +22,7 @@ __all__ = [
     "LensTorchError",
     "LoadError",
     "MemoryBudgetError",
+    "ModelGraph",
     "ModelHistory",
     "Plan",
     "Proof",
