@@ -1,7 +1,7 @@
 """timm: the smallest model of every architecture, and every other one on request.
 
 `zoo/timm.txt` lists all names; it is written by `zoo/_timm_names.py`, which also found how small an image the smallest
-ones take and how many million parameters they have.
+ones take and how many million parameters they have. How small an image another one takes is found when it is built.
 """
 
 from __future__ import annotations
@@ -51,6 +51,9 @@ def _image_model(name: str, width: int | None = None, how: str = "own") -> Case:
     import timm
     import torch
 
+    from zoo._timm_names import small_image
+
+    if width is None:
+        width, how = small_image(name)
     model = timm.create_model(name, **({"img_size": width} if how == "given" else {}))
-    width = width or model.pretrained_cfg["input_size"][-1]
     return model, (torch.rand(2, 3, width, width),), {}

@@ -22,6 +22,7 @@ from zoo.huggingface._wanted import Wanted
 
 BATCH = 2
 TOKENS = 12
+CHOICES = 3
 FIRST_ORDINARY_TOKEN = 64
 GRID = 4
 """Patches along each side of a packed picture."""
@@ -36,7 +37,10 @@ def inputs_for(model: Any) -> dict[str, Any]:
     given = {name: PROVIDERS[name](w) for name in w.names if name in PROVIDERS}
     given |= SPECIAL.get(w.config.model_type, lambda w, given: {})(w, given)
     given |= SPECIAL.get(type(model).__name__, lambda w, given: {})(w, given)
-    return placed(w, {name: value for name, value in given.items() if value is not None})
+    given = placed(w, {name: value for name, value in given.items() if value is not None})
+    if type(model).__name__.endswith("ForMultipleChoice"):
+        given = {name: value.unsqueeze(1).repeat_interleave(CHOICES, dim=1) for name, value in given.items()}
+    return given
 
 
 def ids(w: Wanted, length: int = TOKENS) -> Tensor:

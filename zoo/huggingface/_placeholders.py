@@ -23,6 +23,10 @@ _MODALITIES = (
 )
 
 
+_KNOWN = {"musicflamingo": 16, "pi0": 16, "glm_image": 16}
+"""Features of each row where the model cannot be asked: it looks for the places first, or at several rows at once."""
+
+
 def placed(w: Wanted, given: dict[str, Any]) -> dict[str, Any]:
     """The inputs, with a place in the text for every feature, and masks of the same length."""
     text = given.get("input_ids")
@@ -31,11 +35,13 @@ def placed(w: Wanted, given: dict[str, Any]) -> dict[str, Any]:
     rows = list(text)
     kinds = [torch.zeros_like(row) for row in rows]
     for maker, sources, names, kind in _MODALITIES:
-        token = w.size("vision", names, None)
+        words = getattr(w.model, "vocabulary_mapping", None)
+        token = w.size("vision", names, getattr(words, names[0], None))
         owner = next((m for m in w.model.modules() if hasattr(m, maker)), None)
         if token is None or owner is None or not any(name in given for name in sources):
             continue
-        n = feature_count(getattr(owner, maker), given) // len(rows)
+        known = _KNOWN.get(w.config.model_type)
+        n = feature_count(getattr(owner, maker), given) // len(rows) if known is None else known
         rows = [torch.cat([row[:2], row.new_full((n,), token), row[2:]]) for row in rows]
         kinds = [torch.cat([k[:2], k.new_full((n,), kind), k[2:]]) for k in kinds]
     text = torch.stack(rows)
@@ -54,7 +60,8 @@ def feature_count(maker: Any, given: Mapping[str, Any]) -> int:
     names = inspect.signature(maker).parameters
     with torch.no_grad():
         made = maker(**{name: value for name, value in given.items() if name in names})
-    return _rows(getattr(made, "pooler_output", made))
+    pooled = getattr(made, "pooler_output", made)
+    return _rows(made.last_hidden_state if pooled is None else pooled)
 
 
 def _rows(made: Any) -> int:

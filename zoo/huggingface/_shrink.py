@@ -28,7 +28,7 @@ def shrunken(config: Any, tokens: dict[str, int] | None = None, wanted: Mapping[
     tokens = {} if tokens is None else tokens
     wanted = EXCEPTIONS.get(config.model_type, {}) | dict(wanted or {})
     if config.model_type in AS_IT_IS:
-        return rebuilt(config, wanted)
+        return _as_it_is(config, wanted)
     fields = {name: value for name, value in vars(config).items() if not name.startswith("_")}
     changed: dict[str, Any] = {}
     for name, value in fields.items():
@@ -47,6 +47,14 @@ def shrunken(config: Any, tokens: dict[str, int] | None = None, wanted: Mapping[
         changed["num_key_value_heads"] = changed["num_attention_heads"]
     changed |= {name: value for name, value in wanted.items() if "." not in name}
     return rebuilt(config, changed)
+
+
+def _as_it_is(config: Any, wanted: Mapping[str, Any]) -> Any:
+    """The same sizes, with what is wanted of the config and of the parts in it."""
+    parts = {name.partition(".")[0] for name in wanted if "." in name}
+    inside = {p: {k.partition(".")[2]: v for k, v in wanted.items() if k.startswith(f"{p}.")} for p in parts}
+    own = {name: value for name, value in wanted.items() if "." not in name}
+    return rebuilt(config, own | {p: rebuilt(getattr(config, p), fields) for p, fields in inside.items()})
 
 
 def rebuilt(config: Any, changed: Mapping[str, Any]) -> Any:

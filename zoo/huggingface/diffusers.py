@@ -71,7 +71,7 @@ UNETS: dict[str, Row] = {
             "motion_num_attention_heads": 2,
             "motion_max_seq_length": 4,
         },
-        {"sample": (1, 4, 4, 16, 16), "timestep": "time1", "encoder_hidden_states": (1, 6, 32)},
+        {"sample": (1, 4, 4, 16, 16), "timestep": "time1", "encoder_hidden_states": (4, 6, 32)},
     ),
     "UNetSpatioTemporalConditionModel": (
         {
@@ -244,7 +244,7 @@ TRANSFORMERS: dict[str, Row] = {
         | {"text_len_t5": 6, "use_style_cond_and_image_meta_size": False},
         {
             "hidden_states": (2, 4, 8, 8),
-            "timestep": "time",
+            "timestep": "part",
             "encoder_hidden_states": (2, 6, 32),
             "text_embedding_mask": "mask6",
             "encoder_hidden_states_t5": (2, 6, 32),
