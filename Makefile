@@ -1,7 +1,7 @@
 # Everything goes through uv, so that each tool is the one that uv.lock pins.
 PACKAGES := lens-trace lens-graph lens-viz lens-validate lens-torch lens-cli
 
-.PHONY: check format lint types contracts docs test check-alone wheels zoo fix picture
+.PHONY: check format lint types contracts docs test check-alone wheels zoo oldest fix picture
 
 check: format lint types contracts docs test
 
@@ -38,6 +38,12 @@ wheels:
 # Some real models, each traced, validated and drawn; see zoo/README.md.
 zoo:
 	uv run --group zoo python -m zoo run --fast
+
+# The tests and some real models with the oldest torch that the packages allow, in environments that leave .venv alone.
+OLDEST := --with torch==2.6.0 --with torchvision==0.21.0
+oldest:
+	uv run --isolated $(OLDEST) python -m pytest
+	uv run --isolated $(OLDEST) --with torchaudio==2.6.0 --group zoo python -m zoo run --fast --results zoo-results-oldest.jsonl
 
 # Mends what a machine can mend.
 fix:
