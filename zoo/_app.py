@@ -135,7 +135,8 @@ def report(
     records = {name: record for path in results or [RESULTS] for name, record in read_results(path)[0].items()}
     known = load()
     missing = [name for name, entry in known.items() if name not in records and not entry.on_request]
-    write_report(out, [record for name, record in records.items() if name in known])
+    notes = {name: entry.notes for name, entry in known.items() if entry.notes}
+    write_report(out, [record for name, record in records.items() if name in known], notes)
     if missing:
         typer.echo(f"{len(missing)} models of the catalogue have no result: {', '.join(missing[:20])}", err=True)
 

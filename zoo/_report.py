@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +50,11 @@ Models that could not be built or do not run without Lens either: they say nothi
 """
 
 
-def write_report(out: Path, records: Sequence[Record]) -> None:
-    """Writes the report and, beside it, the JSONL that it was made from."""
+def write_report(out: Path, records: Sequence[Record], notes: Mapping[str, str] | None = None) -> None:
+    """Writes the report and, beside it, the JSONL that it was made from; the catalogue's notes go with reasons."""
     records = sorted(records, key=lambda record: (record["library"], record["family"], record["name"]))
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text("\n".join(_lines(records, out.with_suffix(".jsonl").name)) + "\n", encoding="utf-8")
+    out.write_text("\n".join(_lines(records, out.with_suffix(".jsonl").name, notes or {})) + "\n", encoding="utf-8")
     published = (json.dumps(_published(record), ensure_ascii=False, separators=(",", ":")) for record in records)
     out.with_suffix(".jsonl").write_text("\n".join(published) + "\n", encoding="utf-8")
 
@@ -68,7 +68,7 @@ def _text(said: str) -> str:
     return re.sub(r"(?:/[\w.@+-]+)+/", ".../", " ".join(said.split()))[:_PUBLISHED_LENGTH]
 
 
-def _lines(records: Sequence[Record], data: str) -> Iterable[str]:
+def _lines(records: Sequence[Record], data: str, notes: Mapping[str, str]) -> Iterable[str]:
     measured = [record for record in records if record["outcome"] not in _APART]
     apart = [record for record in records if record["outcome"] in _APART]
     yield _HEAD.format(data=data)
@@ -87,7 +87,7 @@ def _lines(records: Sequence[Record], data: str) -> Iterable[str]:
     yield ", ".join(f"`{name}`" for name in stateful) + "." if stateful else "None."
     yield ""
     yield _NO_PLAIN
-    yield from _listed(apart, "None.")
+    yield from _listed(apart, "None.", notes)
 
 
 def _dates(records: Sequence[Record]) -> str:
@@ -153,7 +153,7 @@ def _exemptions(records: Sequence[Record]) -> Iterable[str]:
     yield ""
 
 
-def _listed(records: Sequence[Record], otherwise: str) -> Iterable[str]:
+def _listed(records: Sequence[Record], otherwise: str, notes: Mapping[str, str] | None = None) -> Iterable[str]:
     if not records:
         yield otherwise
     else:
@@ -161,6 +161,6 @@ def _listed(records: Sequence[Record], otherwise: str) -> Iterable[str]:
         yield "|---|---|---|---|"
     for record in records:
         why = str(record.get("reason") or record.get("validation_reason") or "")
-        why = _text(why).replace("|", "\\|")
+        why = ": ".join(filter(None, ((notes or {}).get(record["name"]), _text(why)))).replace("|", "\\|")
         yield f"| `{record['name']}` | {record['outcome']} | {record.get('failed_stage', '')} | {why} |"
     yield ""
