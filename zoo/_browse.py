@@ -22,7 +22,8 @@ _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Zoo</title>
 <style>
  body {{ font: 14px/1.4 sans-serif; margin: 0 2em 2em; color: #222; }}
- header {{ position: sticky; top: 0; background: #fff; padding: 1em 0 .6em; border-bottom: 1px solid #ddd; z-index: 1; }}
+ header {{ position: sticky; top: 0; z-index: 1; padding: 1em 0 .6em; }}
+ header {{ background: #fff; border-bottom: 1px solid #ddd; }}
  h1 {{ display: inline; font-size: 1.5em; margin-right: 1em; }}
  h2 {{ font-size: 1.2em; }}
  input {{ font: inherit; padding: .3em .6em; width: 16em; }}
@@ -37,9 +38,11 @@ _PAGE = """<!doctype html>
  figure > a {{ display: block; position: relative; height: 220px; padding: 8px; }}
  figure img {{ width: 100%; height: 100%; object-fit: contain; }}
  .tall img {{ object-fit: cover; object-position: top; }}
- .tall > a::after {{ content: ""; position: absolute; inset: auto 0 0; height: 50px; background: linear-gradient(#fff0, #fff); }}
+ .tall > a::after {{ content: ""; position: absolute; inset: auto 0 0; height: 50px; }}
+ .tall > a::after {{ background: linear-gradient(#fff0, #fff); }}
  .none {{ display: grid; place-content: center; height: 236px; color: #888; }}
- figcaption {{ overflow-wrap: anywhere; padding: 6px 8px; border-top: 1px solid #eee; background: #fafafa; height: 100%; }}
+ figcaption {{ overflow-wrap: anywhere; padding: 6px 8px; height: 100%; }}
+ figcaption {{ background: #fafafa; border-top: 1px solid #eee; }}
  .bad {{ color: #b00; }}
 </style>
 <header>

@@ -1,3 +1,5 @@
+"""The page that leads to every drawing."""
+
 from __future__ import annotations
 
 from pathlib import Path
