@@ -70,3 +70,43 @@ def test_what_a_sink_was_shown_is_not_held_after_the_call() -> None:
 
     traced(lambda x: (x * 1).add_(5).mul_(2).relu_(), X, sink=sink)
     assert alive == [0, 1, 1, 1]  # the input is the caller's
+
+
+class _WritesLarge(torch.nn.Module):
+    """Writes a large value in place, through itself or through a view, and notes where it lay."""
+
+    def __init__(self, through_view: bool) -> None:
+        super().__init__()
+        self.through_view = through_view
+        self.places: list[int] = []
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = x * 2
+        with torch._C.DisableTorchFunction():
+            self.places.append(torch._C._data_address(y))
+        if self.through_view:
+            y[: len(y) // 2].mul_(3)
+        else:
+            y.mul_(3)
+        with torch._C.DisableTorchFunction():
+            self.places.append(torch._C._data_address(y))
+        return y + 1
+
+
+def test_large_value_gets_its_copy_before_the_write_that_is_seen_coming():
+    x = torch.rand(300, 300)
+    model = _WritesLarge(through_view=False)
+    tensors = lens_trace.trace(model, x).tensors
+    assert torch.equal(tensors[1], x * 2) and torch.equal(tensors[2], x * 2 * 3)
+    assert model.places[0] == model.places[1]  # the model's memory stayed: the saved value moved
+
+
+def test_large_value_written_through_a_view_is_exact():
+    x = torch.rand(300, 300)
+    recording = lens_trace.trace(_WritesLarge(through_view=True), x)
+    kept = [recording.tensors[o.id] for o in recording.trace.operations]
+    expected = (x * 2).clone()
+    assert torch.equal(kept[1], expected) and torch.equal(kept[2], expected[:150])
+    assert torch.equal(kept[3], expected[:150] * 3)
+    expected[:150] *= 3
+    assert torch.equal(kept[4], expected + 1)

@@ -1,7 +1,8 @@
 """How are values saved, exactly and without needless copies?
 
 Memory born in the pass is saved with torch's lazy clone: copy-on-write inside the allocator, so the value stays exact
-whatever writes the original later, seen by torch or not.  Memory that lived before the pass or that something outside
+whatever writes the original later, seen by torch or not.  Where a write is seen coming the value gets its copy before,
+for what the allocator does is done by one thread.  Memory that lived before the pass or that something outside
 can reach (inputs, parameters, buffers, arrays of numpy) is only referred to; it is copied before the first write that
 is about to touch it, and in any case at the end.  Views of one such storage are copied together.
 
@@ -28,6 +29,8 @@ Key: TypeAlias = "int | tuple[int, int]"
 
 _lazy_clone: Callable[[torch.Tensor], torch.Tensor] | None = getattr(torch, "_lazy_clone", None)
 _strided = torch.strided
+_WORTH_SEVERAL_THREADS = 2**17
+"""Bytes from which torch copies in all its threads, while the copy behind a lazy clone is made by one of them."""
 
 
 class Tensors(Mapping[OperationId, torch.Tensor]):
@@ -112,6 +115,7 @@ class Saver:
         self.foreign: set[int] = set()
         """Storages that something outside may write without torch noticing: values are copied at once."""
         self._borrowed: dict[int, list[Key]] = {}
+        self._lazy: dict[int, list[Key]] = {}
         self._sizes: dict[tuple[int | None, int], int] = {}
         self._copied: dict[int, int] = {}
         self._detach = detach
@@ -126,7 +130,10 @@ class Saver:
         if self._is_plain and storage is not None and storage not in self.outside and type(tensor) is torch.Tensor:
             if tensor.layout is _strided and tensor.is_cpu and not tensor.is_quantized:  # those crash when cloned so
                 try:
-                    self._put(key, _lazy_clone(tensor.detach() if tensor.requires_grad else tensor))  # pyright: ignore[reportOptionalCall]
+                    saved = _lazy_clone(tensor.detach() if tensor.requires_grad else tensor)  # pyright: ignore[reportOptionalCall]
+                    self._put(key, saved)
+                    if tensor.nbytes >= _WORTH_SEVERAL_THREADS:
+                        self._lazy.setdefault(storage, []).append(key)
                 except RuntimeError:  # mapped or shared memory, memory of numpy: anybody may write it at any time
                     self.foreign.add(storage)
                     self._put(key, self._copy(tensor))
@@ -159,6 +166,11 @@ class Saver:
         """Copies what was borrowed from a storage that is about to be written."""
         for key in self._borrowed.pop(storage, ()):
             self._put(key, self._copy(self._get(key)))
+        lazy = self._lazy.pop(storage, ())
+        if len(lazy) == 1:  # several views would be copied one by one: torch copies their memory once
+            saved = self._get(lazy[0])
+            if saved.nbytes == _storage_nbytes(saved):
+                self._put(lazy[0], saved.clone())
 
     @staticmethod
     def own_memory(tensor: torch.Tensor) -> None:
