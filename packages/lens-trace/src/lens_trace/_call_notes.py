@@ -21,6 +21,7 @@ from lens_trace._rows import ModuleRow, Place, ReadRow, TrackedRow, no_tensor
 from lens_trace._sites import calling_frame
 from lens_trace._specs import grad_type_of, spec_of
 from lens_trace._storages import is_functorch_wrapped
+from lens_trace._unseen import unseen
 
 _Tensor = torch.Tensor
 _storage_of = torch._C.TensorBase.untyped_storage
@@ -233,6 +234,7 @@ def result_leaves(value: Any, path: tuple[int | str, ...], found: list[Any]) -> 
             result_leaves(item, (*path, key if isinstance(key, (str, int)) else str(key)), found)
 
 
+@unseen
 def copied_arguments(
     args: tuple[Any, ...], kwargs: dict[str, Any], writes: Any
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:

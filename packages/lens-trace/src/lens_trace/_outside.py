@@ -19,6 +19,7 @@ import torch
 from lens_trace._aliases import Memory
 from lens_trace._records import Geometry
 from lens_trace._rows import Written, owner_like
+from lens_trace._unseen import unseen
 
 
 class Watched(NamedTuple):
@@ -40,6 +41,7 @@ class Outside:
         self._twins: dict[int, list[tuple[int, int]]] = {}
         self._handles: dict[int, tuple[Any, torch.Tensor]] = {}
 
+    @unseen
     def watch(self, tensor: torch.Tensor, key: int, handle: Any = None) -> None:
         """Begins to watch a tensor's memory, and finds out whether it is the memory of one watched before.
 
@@ -76,6 +78,7 @@ class Outside:
         found = self._handles.get(id(handle))
         return None if found is None else found[1]
 
+    @unseen
     def same_as(self, tensor: torch.Tensor) -> torch.Tensor | None:
         """Returns the tensor handed out that looks at exactly the memory of this one."""
         if not self._ranges or not tensor.is_cpu or tensor.layout is not torch.strided or tensor.is_quantized:
@@ -93,6 +96,7 @@ class Outside:
         """Tells whether a storage is watched."""
         return key in self._watched
 
+    @unseen
     def changed(self, key: int) -> list[torch.Tensor]:
         """Returns the parts of a storage that were written from outside since, and takes them for known."""
         alias, copy = self._watched[key]
@@ -106,6 +110,7 @@ class Outside:
         self.refresh(key)
         return [_box(alias, differs)]
 
+    @unseen
     def refresh(self, key: int) -> None:
         """Takes what is in a storage, and in its twins, for known: torch itself has written it."""
         for known in (key, *(twin for twin, _ in self._twins.get(key, ()))):

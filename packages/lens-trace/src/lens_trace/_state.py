@@ -23,6 +23,7 @@ from lens_trace._registrations import Registrations
 from lens_trace._snapshot import Snapshot
 from lens_trace._storages import Storages, storage_key
 from lens_trace._tensors import cloned, is_lazy_kind
+from lens_trace._unseen import unseen
 
 _MOST_ADDRESSES = 100_000
 _C: Any = torch._C  # it has no stub for these two
@@ -81,6 +82,7 @@ class ModelState:
         self.modules.append(module)
         return number
 
+    @unseen
     def before_write(self, tensor: torch.Tensor, storage: int | None) -> None:
         """Copies every parameter, buffer and input in a storage before the first write to it."""
         if storage is None or storage in self._changed:
@@ -90,6 +92,7 @@ class ModelState:
         held = self._by_storage().get(storage, [])
         self._changed[storage] = [_Before(t, t.data, _shared_copy(t)) for t in held if not t.is_meta and not is_lazy(t)]
 
+    @unseen
     def before_everything(self) -> None:
         """Copies all that could be written: parameters so that nothing is copied unless they are."""
         self.before_any_write()
@@ -100,6 +103,7 @@ class ModelState:
             if storage not in self._changed:
                 self._changed[storage] = [_lazily(t) for t in held if not t.is_meta and not is_lazy(t)]
 
+    @unseen
     def is_written(self, tensor: torch.Tensor) -> bool:
         """Tells whether a tensor lies in memory that will be put back, and does not hold what will be put there."""
         storage = self._storage(tensor)
@@ -124,6 +128,7 @@ class ModelState:
                 if key is not None:
                     self._inputs.setdefault(key, []).append(tensor)
 
+    @unseen
     def restore(self, *, flags: bool = True) -> None:
         """Puts registrations and values back, and which tensors require a gradient if `flags` says so."""
         self._registrations.restore(flags=flags)

@@ -24,10 +24,12 @@ from lens_trace._errors import ChangedTensorError, NotSavedError
 from lens_trace._notes import shown_tensor
 from lens_trace._records import Operation, OperationId
 from lens_trace._storages import is_functorch_wrapped
+from lens_trace._unseen import unseen
 
 Key: TypeAlias = "int | tuple[int, int]"
 
 _lazy_clone: Callable[[torch.Tensor], torch.Tensor] | None = getattr(torch, "_lazy_clone", None)
+_no_dispatch = torch.Tensor.__torch_dispatch__
 _strided = torch.strided
 _WORTH_SEVERAL_THREADS = 2**17
 """Bytes from which torch copies in all its threads, while the copy behind a lazy clone is made by one of them."""
@@ -125,6 +127,7 @@ class Saver:
         self._converts = device is not None or dtype is not None or transform is not None
         self._is_plain = detach and not self._converts and _lazy_clone is not None
 
+    @unseen
     def save(self, key: Key, tensor: torch.Tensor, storage: int | None, epoch: int) -> None:
         """Saves a value; `storage` and `epoch` (writes it has had) tell which memory it shares."""
         if self._is_plain and storage is not None and storage not in self.outside and type(tensor) is torch.Tensor:
@@ -148,6 +151,7 @@ class Saver:
             self._save_slowly(key, tensor, storage)
         self._count(tensor, storage, epoch)
 
+    @unseen
     def save_state(self, key: Key, tensor: torch.Tensor, storage: int | None, epoch: int) -> None:
         """Saves what is no activation, a buffer or what a call wrote beside its result: it is not transformed."""
         if self._transform is None:
@@ -162,6 +166,7 @@ class Saver:
     def returned(self, operation: int, tensor: torch.Tensor) -> None:
         """The model returned a tensor; likewise."""
 
+    @unseen
     def before_write(self, storage: int) -> None:
         """Copies what was borrowed from a storage that is about to be written."""
         for key in self._borrowed.pop(storage, ()):
@@ -173,12 +178,16 @@ class Saver:
                 self._put(lazy[0], saved.clone())
 
     @staticmethod
+    @unseen
     def own_memory(tensor: torch.Tensor) -> None:
         """Gives a tensor memory of its own again if saved values share it.
 
         torch cannot resize memory that is shared in this way: the next write would fail.
         """
-        if tensor.is_cpu and tensor.layout is _strided:
+        is_plain = (
+            type(tensor).__torch_dispatch__ is _no_dispatch
+        )  # what dispatches for itself has no address of torch's
+        if is_plain and tensor.is_cpu and tensor.layout is _strided:
             with contextlib.suppress(RuntimeError):  # a kind of tensor without an address
                 tensor.data_ptr()
 
@@ -188,6 +197,7 @@ class Saver:
         self.foreign.add(storage)
         self.before_write(storage)
 
+    @unseen
     def seal(self, find_alive: Callable[[], list[tuple[torch.Tensor, int | None]]], *, has_failed: bool) -> None:
         """Parts the saved values from what something else can still reach.
 
