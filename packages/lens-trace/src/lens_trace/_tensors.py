@@ -29,7 +29,7 @@ from lens_trace._unseen import unseen
 Key: TypeAlias = "int | tuple[int, int]"
 
 _lazy_clone: Callable[[torch.Tensor], torch.Tensor] | None = getattr(torch, "_lazy_clone", None)
-_no_dispatch: Any = torch.Tensor.__dict__["__torch_dispatch__"]
+_no_dispatch: Any = vars(torch.Tensor)["__torch_dispatch__"]
 _strided = torch.strided
 _WORTH_SEVERAL_THREADS = 2**17
 """Bytes from which torch copies in all its threads, while the copy behind a lazy clone is made by one of them."""
