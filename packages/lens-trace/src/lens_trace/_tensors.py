@@ -184,10 +184,9 @@ class Saver:
 
         torch cannot resize memory that is shared in this way: the next write would fail.
         """
-        is_plain = (
-            type(tensor).__torch_dispatch__ is _no_dispatch
-        )  # what dispatches for itself has no address of torch's
-        if is_plain and tensor.is_cpu and tensor.layout is _strided:
+        kind: Any = type(tensor)
+        dispatches_itself = kind.__torch_dispatch__ is not _no_dispatch  # then it has no address of torch's
+        if tensor.is_cpu and tensor.layout is _strided and not dispatches_itself:
             with contextlib.suppress(RuntimeError):  # a kind of tensor without an address
                 tensor.data_ptr()
 
