@@ -167,3 +167,22 @@ def test_wrong_layers_are_found_when_planning() -> None:
         tl.plan(Branches(), UP, layers="relu_2")
     with pytest.raises(TypeError):
         tl.plan(Branches(), UP, layers=None)  # type: ignore[arg-type]
+
+
+def test_a_run_stops_in_a_model_that_catches_everything() -> None:
+    class Catches(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.Linear(4, 4), nn.Linear(4, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            try:
+                x = self.first(x).relu()
+            except BaseException:
+                x = -x
+            return self.second(x)
+
+    model, x = Catches(), torch.rand(2, 4)
+    run = tl.plan(model, x, layers="first", stop_early=True, on_divergence="raise").run(x)
+    assert run.layer_list == ["input_1_1", "linear_1_2"]
+    assert torch.equal(run["first"].tensor_contents, model.first(x))

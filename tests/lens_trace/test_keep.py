@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from lens_trace import only, outputs_of, trace
+from lens_trace import Operation, StopTrace, only, outputs_of, trace
 
 X = torch.linspace(-1, 1, 6).reshape(2, 3)
 
@@ -78,9 +78,35 @@ def test_a_model_that_swallows_everything_is_stopped_at_the_next_operation() -> 
                 x = x * 2
             return x.sin()
 
-    recording = trace(Swallows(), X, keep=only([1], then_stop=True))
-    assert not recording.trace.is_complete
-    assert len(recording.trace.operations) == 3
+    def stop(operation: Operation, *_: object) -> None:
+        if operation.id == 1:
+            raise StopTrace
+
+    for recording in (trace(Swallows(), X, keep=only([1], then_stop=True)), trace(Swallows(), X, sink=stop)):
+        assert not recording.trace.is_complete
+        assert len(recording.trace.operations) == 2
+
+
+def test_what_a_model_clears_away_when_the_pass_ends_runs_and_is_not_recorded() -> None:
+    class Clears(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.part = nn.Linear(3, 3)
+            self.held = [torch.ones(3)]
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            before = self.held[0].clone()
+            try:
+                self.held[0] = x[0]
+                return self.part(x.cos()) * self.held[0]
+            finally:
+                self.held[0] = before + self.part(torch.zeros(3)) * 0
+
+    model = Clears()
+    wanted = next(o.id for o in trace(model, X).trace.operations if o.function and o.function.name == "cos")
+    recording = trace(model, X, keep=only([wanted], then_stop=True))
+    assert torch.equal(model.held[0], torch.ones(3))
+    assert recording.trace.operations[-1].id == wanted and len(recording.trace.module_calls) == 1
 
 
 def test_the_end_is_heard_from_a_thread_of_the_model() -> None:

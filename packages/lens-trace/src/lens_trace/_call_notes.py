@@ -6,9 +6,10 @@ path in `lens_trace._intercept` is this same account for a function that returns
 
 from __future__ import annotations
 
+import sys
 import weakref
 from copy import copy
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 
@@ -37,6 +38,23 @@ class CallNotes:
     recorder: Recorder
     module: ModuleRow
 
+    is_simple: bool
+
+    def stop(self) -> NoReturn:
+        """Ends the pass; from now on no call takes the short way."""
+        self.is_simple = False
+        self.recorder.note_stop()
+        raise StopTrace
+
+    def after_stop(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Runs what a model does while the end of the pass goes through it, unrecorded (`finally`, leaving a `with`).
+
+        A model that goes on because it catches everything is stopped again.
+        """
+        if isinstance(sys.exc_info()[1], StopTrace):
+            return func(*args, **kwargs)
+        raise StopTrace
+
     def _origin(self, frame: Any) -> tuple[tuple[Any, ...], Place | None]:
         raise NotImplementedError
 
@@ -44,6 +62,8 @@ class CallNotes:
                 result: Any, elapsed: int, frame: Any, state: RngState | None = None) -> None:  # fmt: skip
         """Notes every tensor that a call returned or wrote."""
         recorder = self.recorder
+        if recorder.is_done:  # a module that returned all the same
+            self.stop()
         if type(result) is _Tensor and not writes:
             leaves = None
         else:
@@ -70,7 +90,7 @@ class CallNotes:
             if recorder.sink is not None:
                 recorder.sink_call(args, kwargs, [((), result)])
             if recorder.is_done:
-                raise StopTrace
+                self.stop()
             return
         written = {id(tensor) for _, tensor in writes}
         is_single = len(leaves) == 1 and leaves[0][0] == ()
@@ -90,7 +110,7 @@ class CallNotes:
         if recorder.sink is not None:
             recorder.sink_call(args, kwargs, leaves)
         if recorder.is_done:
-            raise StopTrace
+            self.stop()
 
     def _own(self, row: TrackedRow, tensor: torch.Tensor, recorder: Recorder, is_written: bool = False) -> None:
         """Notes one returned tensor."""

@@ -20,7 +20,6 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from lens_trace._call_notes import CallNotes, copied_arguments, current_modes, result_leaves
-from lens_trace._errors import StopTrace
 from lens_trace._functions import known_roles, role_of
 from lens_trace._notes import note_failed_call
 from lens_trace._recorder import ATOMS, Recorder
@@ -188,13 +187,15 @@ class RecordingMode(TorchFunctionMode, CallNotes):
         elif recorder.keeps_ids is not None or recorder.asks_record:
             recorder.consider(row, result, key)
             if recorder.is_done:
-                raise StopTrace
+                self.stop()
         return result
 
     def _tell_apart(self, role: Role, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         kind = role.kind
         if kind == METADATA:
             return func(*args, **kwargs) if kwargs else func(*args)
+        if self.recorder.is_done:
+            return self.after_stop(func, args, kwargs)
         if (
             types
             and types not in _plain_types

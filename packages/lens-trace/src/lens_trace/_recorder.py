@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import torch
 
 from lens_trace._aliases import Memory, geometry_of
+from lens_trace._errors import StopTrace
 from lens_trace._keep import OnlyIds, OutputsOf, everything, nothing
 from lens_trace._outside import Outside
 from lens_trace._rng import RngState
@@ -55,6 +56,7 @@ class Recorder:
         self.asks_record = sink is not None or self.predicate is not None
         self.last_wanted = max(keep.ids, default=-1) if isinstance(keep, OnlyIds) and keep.then_stop else None
         self.is_done = self.last_wanted == -1
+        self._until_stop: tuple[int, int] | None = None
         self.record_of: Callable[[Row], Any] | None = None
         self.next_operation = itertools.count().__next__
         self.next_module_call = itertools.count().__next__
@@ -71,8 +73,33 @@ class Recorder:
         """Hands the operations of a call to the sink, in the order they were returned."""
         assert self.record_of is not None
         with torch._C.DisableTorchFunction():
-            for row in self.rows[len(self.rows) - len(leaves) :]:
-                self.sink(self.record_of(row), (args, kwargs), leaves[row.index or 0][1])
+            try:
+                for row in self.rows[len(self.rows) - len(leaves) :]:
+                    self.sink(self.record_of(row), (args, kwargs), leaves[row.index or 0][1])
+            except StopTrace:
+                self.note_stop()
+                raise
+
+    # -- the end of a pass that is stopped ------------------------------------------------------------------------
+
+    def note_stop(self) -> None:
+        """Notes that the pass has come to its end."""
+        self.is_done = True
+        if self._until_stop is None:
+            self._until_stop = self.rows[-1].operation, len(self.module_rows)
+
+    def forget_what_followed(self) -> None:
+        """Takes out what a model has done since, clearing away or because it caught the end."""
+        if self._until_stop is None:
+            return
+        last, calls = self._until_stop
+        for row in self.rows:
+            if row.operation > last:
+                self.saver.payloads.pop(row.operation, None)
+        self.rows[:] = [row for row in self.rows if row.operation <= last]
+        del self.module_rows[calls:]
+        for call in self.module_rows:
+            call.last = min(call.last, len(self.rows))
 
     # -- references ---------------------------------------------------------------------------------------------
 

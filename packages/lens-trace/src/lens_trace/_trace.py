@@ -204,6 +204,8 @@ class _Session:
         try:
             with exact, attached((mode,)):
                 result = call_model(mode, recorder.model, args, kwargs)
+            if recorder.is_done:  # the model caught everything and returned
+                raise StopTrace
             with torch._C.DisableTorchFunction():
                 for path, tensor in tensor_leaves(result):
                     name = ".".join(str(step) for step in path) or None
@@ -214,6 +216,7 @@ class _Session:
 
     def recording(self, *, has_failed: bool = False) -> Recording:
         recorder = self.recorder
+        recorder.forget_what_followed()
         recorder.record_of = None  # nothing may keep the model alive but what the recording says
         with torch._C.DisableTorchFunction():
             recorder.saver.seal(recorder.memory.alive, has_failed=has_failed)
