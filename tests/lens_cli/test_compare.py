@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lens_cli._compare import changes
-from lens_cli._structure import LayerFacts, ModuleFacts, ParameterFacts, Structure, Totals
+from lens_cli._facts import LayerFacts, ModuleFacts, ParameterFacts, Structure, Totals
 
 _SUMS = Totals(
     layers=0, tensors=0, tensors_nbytes=0, parameters=0, trainable=0, parameter_tensors=0, parameters_nbytes=0,

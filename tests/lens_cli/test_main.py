@@ -363,11 +363,11 @@ def test_a_proven_model_is_status_0() -> None:
 
 
 def test_a_model_that_is_not_proven_is_status_1(monkeypatch: pytest.MonkeyPatch) -> None:
-    from lens_torch import _proof
+    from lens_torch import _proving
 
-    record = _proof.trace
+    record = _proving.trace
     # With nothing kept there is nothing to compare with.
-    monkeypatch.setattr(_proof, "trace", lambda *a, **k: record(*a, **(k | {"keep": _keep_nothing})))
+    monkeypatch.setattr(_proving, "trace", lambda *a, **k: record(*a, **(k | {"keep": _keep_nothing})))
     result = _lens("validate", *SMALL)
     assert result.exit_code == 1
     for text in ("NOT VALID", "linear_1_2:1", "unverified"):
@@ -566,7 +566,8 @@ def test_shells_can_complete_commands_and_options() -> None:
 
 
 def test_the_json_of_a_structure_reads_back(tmp_path: Path) -> None:
-    from lens_cli._structure import Structure, read_structure, to_json
+    from lens_cli._facts import Structure
+    from lens_cli._structure_file import read_structure, to_json
 
     path = tmp_path / "x.json"
     path.write_text(_answer("summary", *SMALL, "--json"))

@@ -28,7 +28,7 @@ def test_a_tampered_value_is_named_by_its_label(monkeypatch: pytest.MonkeyPatch)
         recording = trace(*args, **options)
         return recording.replace(tensors={**recording.tensors, OperationId(1): recording.tensors[OperationId(1)] + 1})
 
-    monkeypatch.setattr("lens_torch._check.trace", tampering)
+    monkeypatch.setattr("lens_torch._proving.trace", tampering)
     with pytest.warns(ValidationWarning, match=r"Sequential are not proven right. linear_1_2"):
         assert tl.validate_saved_activations(nn.Sequential(nn.Linear(4, 3), nn.ReLU()), torch.rand(2, 4)) is False
 

@@ -15,7 +15,7 @@ from typing import Literal, TypeVar
 
 from msgspec import Struct
 
-from lens_cli._structure import LayerFacts, ModuleFacts, ParameterFacts, Structure
+from lens_cli._facts import LayerFacts, ModuleFacts, ParameterFacts, Structure
 
 Aspect = Literal["operations", "shapes", "dtypes", "passes", "edges", "parameters", "modules"]
 ASPECTS: tuple[Aspect, ...] = ("operations", "shapes", "dtypes", "passes", "edges", "parameters", "modules")

@@ -17,9 +17,11 @@ from rich.table import Table
 from rich.text import Text
 
 from lens_cli._compare import Change
+from lens_cli._facts import Structure
 from lens_cli._history import history_for, is_stored
 from lens_cli._request import Request
-from lens_cli._structure import Structure, read_structure, structure_of
+from lens_cli._structure import structure_of
+from lens_cli._structure_file import read_structure
 
 _SIGNS = {"added": ("+", "green"), "removed": ("-", "red"), "changed": ("~", "yellow")}
 

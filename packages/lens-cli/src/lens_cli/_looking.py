@@ -45,7 +45,8 @@ def summary(
     """Print the layers of a model, or its modules, with their shapes, sizes, parameters and FLOPs."""
     with carried_out(debug=debug, quiet=quiet):
         from lens_cli._history import counted_history_for, is_stored, what_ran_before
-        from lens_cli._structure import structure_of, to_json
+        from lens_cli._structure import structure_of
+        from lens_cli._structure_file import to_json
         from lens_cli._summary import layer_list, module_tree
         from lens_cli._terminal import note, show
 

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lens_cli._errors import CommandError
-from lens_cli._structure import LayerFacts, ModuleFacts, Structure
+from lens_cli._facts import LayerFacts, ModuleFacts, Structure
 from lens_cli._terminal import human_bytes, human_count, human_seconds, human_shape
 
 LAYER_COLUMNS: Mapping[str, Callable[[LayerFacts], str]] = {

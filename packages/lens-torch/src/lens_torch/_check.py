@@ -13,8 +13,8 @@ from typing import Any
 import torch
 
 from lens_torch._complaint import complaint
-from lens_trace import everything, trace
-from lens_validate import ValidationWarning, validate
+from lens_torch._proving import recorded_and_validated
+from lens_validate import ValidationWarning
 
 
 def validate_saved_activations(
@@ -43,9 +43,7 @@ def validate_saved_activations(
 
     Cost: about eight forward passes, and the memory of all activations at once.
     """
-    seed = 0 if random_seed is None else random_seed
-    recording = trace(model, input_args, input_kwargs, keep=everything, seed=seed)
-    report = validate(recording, model, input_args, input_kwargs)
+    recording, report = recorded_and_validated(model, input_args, input_kwargs, random_seed)
     if not report:
         warnings.warn(complaint(report, recording), ValidationWarning, stacklevel=2)
     return report.is_valid

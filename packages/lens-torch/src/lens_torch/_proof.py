@@ -16,8 +16,8 @@ from msgspec import Struct
 from lens_graph import ModelHistory, frame_of
 from lens_torch._history import history_of
 from lens_torch._progress import progress_bar
-from lens_trace import everything, trace
-from lens_validate import ValidationReport, validate
+from lens_torch._proving import recorded_and_validated
+from lens_validate import ValidationReport
 
 if TYPE_CHECKING:
     import polars as pl
@@ -97,9 +97,7 @@ def prove_activations(
 
     Cost: about eight forward passes, and the memory of all activations at once.
     """
-    seed = 0 if random_seed is None else random_seed
-    recording = trace(model, input_args, input_kwargs, keep=everything, seed=seed)
     with contextlib.ExitStack() as stack:
         told = stack.enter_context(progress_bar("validating", " calls")) if progress is True else progress
-        report = validate(recording, model, input_args, input_kwargs, progress=told)
+        recording, report = recorded_and_validated(model, input_args, input_kwargs, random_seed, told)
     return Proof(report, history_of(recording))

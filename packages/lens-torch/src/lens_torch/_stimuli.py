@@ -12,20 +12,17 @@ read it.
 
 from __future__ import annotations
 
-import hashlib
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
-import safetensors
-import safetensors.torch
 import torch
 from msgspec import Struct
 
 from lens_torch._errors import StimuliError
+from lens_torch._stimulus_rows import check_rows, layers_in, read_rows, write_rows, write_whole
 
 try:
     import fcntl
@@ -75,8 +72,7 @@ class Stimuli:
         """Names of the layers."""
         for path in self.files:
             if path.exists():
-                with _opened(path) as file:
-                    return list(file.keys())
+                return layers_in(path)
         return []
 
     @property
@@ -124,14 +120,7 @@ class Stimuli:
                 f"{self.path} is not finished: {len(self.missing):,} of {len(self.files):,} batches are missing."
             )
         for path in self.files:
-            with _opened(path) as file:
-                known = list(file.keys())
-                if layer not in known:
-                    raise StimuliError(f"{self.path} has no layer {layer!r}; it has {', '.join(known)}.")
-                rows = file.get_tensor(layer)
-                if _checksums(file).get(layer) != _checksum(rows):
-                    raise _damaged(path, f"the rows of {layer!r} do not have their checksum")
-                yield rows
+            yield read_rows(path, layer)
 
     def put(self, batch: int, values: Mapping[str, torch.Tensor]) -> None:
         """Writes the rows of a batch.
@@ -143,18 +132,7 @@ class Stimuli:
         Raises:
             StimuliError: A layer has not exactly one row for each stimulus of the batch.
         """
-        names = self.names_of(batch)
-        rows = {layer: _rows(layer, value, len(names)) for layer, value in values.items()}
-        try:
-            # Memory of their own, whatever views the values were.
-            owned = {layer: value.detach().to("cpu").contiguous().clone() for layer, value in rows.items()}
-            told = {"stimuli": names, "sha256": {layer: _checksum(value) for layer, value in owned.items()}}
-            data = safetensors.torch.save(owned, {name: _json(value) for name, value in told.items()})
-        except Exception as error:
-            raise StimuliError(
-                f"These values cannot be written as safetensors: {error}. Transform them first."
-            ) from error
-        _write(self.files[batch], data)
+        write_rows(self.files[batch], self.names_of(batch), values)
 
     def check(self, batch: int) -> None:
         """Sees that a batch that is there holds the rows of its stimuli.
@@ -162,17 +140,7 @@ class Stimuli:
         Raises:
             StimuliError: It is damaged, or holds those of others.
         """
-        names = self.names_of(batch)
-        with _opened(self.files[batch]) as file:
-            told: dict[str, str] = file.metadata() or {}
-            if told.get("stimuli") != _json(names):
-                raise StimuliError(
-                    f"{self.files[batch]} holds other stimuli than {names[0]!r} to {names[-1]!r}: stimuli were added, "
-                    "removed or renamed. Write to another folder."
-                )
-            for layer in list(file.keys()):
-                if file.get_slice(layer).get_shape()[0] != len(names):
-                    raise StimuliError(f"{self.files[batch]} has not one row of {layer!r} for each stimulus.")
+        check_rows(self.files[batch], self.names_of(batch))
 
     def hold(self) -> None:
         """Sees that no other process writes here until `close`; a process that was killed holds nothing.
@@ -243,7 +211,7 @@ def start_stimuli(
     folder.mkdir(parents=True, exist_ok=True)
     stimuli.hold()
     if not about.exists():
-        _write(about, text)
+        write_whole(about, text)
     (folder / _BATCHES).mkdir(exist_ok=True)
     for left in (folder / _BATCHES).glob("*.part"):
         left.unlink()
@@ -253,7 +221,7 @@ def start_stimuli(
     for batch, file in enumerate(stimuli.files):
         if file.exists():
             stimuli.check(batch)
-    _write(about, text)
+    write_whole(about, text)
     return stimuli
 
 
@@ -292,54 +260,6 @@ def _encoded(record: StimuliRecord) -> bytes:
         return msgspec.json.encode(record)
     except TypeError as error:
         raise StimuliError(f"run= holds more than texts, numbers and lists of texts: {error}.") from error
-
-
-def _rows(layer: str, value: torch.Tensor, count: int) -> torch.Tensor:
-    if value.ndim and value.shape[0] == count:
-        return value
-    if count == 1:
-        return value[None]  # all of it belongs to the one stimulus
-    raise StimuliError(
-        f"{layer!r} has shape {tuple(value.shape)} for {count} stimuli, so its rows cannot be told apart; "
-        "run one stimulus at a time (batch size 1), or choose another layer."
-    )
-
-
-def _opened(file: Path) -> Any:
-    try:
-        opened: Any = safetensors.safe_open
-        return opened(file, "pt")
-    except Exception as error:
-        raise _damaged(file, str(error)) from error
-
-
-def _damaged(file: Path, reason: str) -> StimuliError:
-    return StimuliError(f"{file} is missing or damaged: {reason}. Delete it, and the batch is made again.")
-
-
-def _checksums(file: Any) -> dict[str, str]:
-    told: dict[str, str] = file.metadata() or {}
-    try:
-        return msgspec.json.decode(told.get("sha256", "{}"), type=dict[str, str])
-    except msgspec.MsgspecError:
-        return {}
-
-
-def _checksum(value: torch.Tensor) -> str:
-    return hashlib.sha256(value.reshape(-1).view(torch.uint8).numpy().data).hexdigest()
-
-
-def _json(value: object) -> str:
-    return msgspec.json.encode(value).decode()
-
-
-def _write(path: Path, data: bytes) -> None:
-    part = path.with_suffix(".part")
-    with part.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, path)
 
 
 def _short(value: object) -> str:
