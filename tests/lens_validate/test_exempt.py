@@ -62,7 +62,32 @@ CASES: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
     "new_size": (lambda x: x.new(torch.Size([3, 4])).copy_(x), "fully overwritten"),
     "whole": (lambda x: (x * 9).long() % 1 + x, "whole numbers divided by one"),
     "divided": (lambda x: ZERO / x, "zero divided"),
+    "foreach": (lambda x: _zeroed(x * 2, x * 3), "fully overwritten"),
+    "no mean": (lambda x: x[:, :0].mean() + x, "NaN everywhere"),
+    "no mean in a product": (lambda x: x @ x[:, :0].mean(1, keepdim=True).expand(3, 4).t(), "NaN everywhere"),
+    "custom": (lambda x: _custom(x, torch.zeros(3, 4)), "fully overwritten"),
+    "grouped queries": (
+        lambda x: F.scaled_dot_product_attention(
+            x.expand(1, 4, 3, 4) * 2, x.expand(1, 2, 3, 4), torch.ones(1, 2, 3, 4), enable_gqa=True
+        ),
+        "attended to are equal",
+    ),
 }
+
+
+def _zeroed(x: Tensor, y: Tensor) -> Tensor:
+    torch._foreach_zero_([x, y])  # pyright: ignore[reportPrivateUsage] - nothing public writes lists
+    return x + y + 1
+
+
+@torch.library.custom_op("lens_tests::twice_into", mutates_args=("out",))
+def _twice_into(x: Tensor, out: Tensor) -> None:
+    out.copy_(x * 2)
+
+
+def _custom(x: Tensor, out: Tensor) -> Tensor:
+    _twice_into(x, out)
+    return out + 1
 
 
 def _fill_where_zero(x: Tensor) -> Tensor:
@@ -107,10 +132,19 @@ NEARLY: dict[str, Callable[[Tensor], Tensor]] = {
     "a write elsewhere": lambda x: _write_rows(x, (x[0, :3] > 9).long()),
     "only a slice is kept": lambda x: x[1:2, 2:3] + 1,
     "a count": lambda x: (x != 0).sum() + torch.count_nonzero(x),
+    "one mean that is none": lambda x: ZERO.index_fill(0, torch.tensor([1]), float("nan")) + x,
+    "a resize that keeps the first": lambda x: (x * 1).resize_(4, 4)[:3] + 1,
+    "places of a sparse tensor": lambda x: x.relu().to_sparse().coalesce().indices() + 1,
+    "lengths of rows": lambda x: x.relu().to_sparse_csr().crow_indices() + 1,
+    "places in rows": lambda x: x.relu().to_sparse_csr().col_indices() + 1,
+    "attention of values some roundings apart": lambda x: F.scaled_dot_product_attention(
+        x, x * 2, 1 + torch.eye(3, 4) * 1e-5
+    ),
     "any and all": lambda x: (x > 9).any() | (x < 9).all(),
 }
 
 
+@pytest.mark.filterwarnings("ignore:Sparse CSR tensor support is in beta state")
 @pytest.mark.parametrize("name", NEARLY)
 def test_an_argument_that_matters_a_little_is_shown_to_matter(name: str) -> None:
     report = validate(trace(Function(NEARLY[name]), X))

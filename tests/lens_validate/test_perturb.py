@@ -88,3 +88,35 @@ def test_draws_are_the_same_for_a_seed_and_leave_the_global_state() -> None:
 def test_poison_differs_from_any_value() -> None:
     for value in (torch.zeros(3), torch.tensor([1, 2]), torch.tensor([True])):
         assert any(not torch.equal(poison, value) for poison in poisons(value))
+
+
+@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor, torch.quantize_per_channel")
+def test_quantized_draws_reach_both_ends_of_the_range() -> None:
+    plain = torch.rand(4, 5)
+    values = [
+        torch.quantize_per_tensor(plain, 0.1, 3, torch.quint8),
+        torch.quantize_per_channel(plain, torch.rand(4) + 0.1, torch.zeros(4, dtype=torch.long), 0, torch.qint8),
+    ]
+    for value in values:
+        drawn = [draw() for draw in like_draws(value, Noise(0))]
+        assert all(d.qscheme() == value.qscheme() and d.dtype == value.dtype for d in drawn)
+        limits = torch.iinfo(value.int_repr().dtype)
+        assert {limits.min, limits.max} <= {int(n) for d in drawn for n in d.int_repr().flatten()}
+        assert len({str(d.int_repr().tolist()) for d in drawn}) == len(drawn)
+
+
+def test_sparse_draws_change_the_places_too() -> None:
+    value = torch.eye(4)[:3].to_sparse().coalesce()
+    drawn = [draw().coalesce() for draw in like_draws(value, Noise(0))]
+    assert any(d.indices().shape == value.indices().shape and (d.indices() != value.indices()).any() for d in drawn)
+    assert any(d.indices().shape != value.indices().shape for d in drawn)
+
+
+def test_whole_numbers_without_arithmetic_are_drawn_like_others() -> None:
+    for dtype in (torch.uint16, torch.uint32, torch.uint64):
+        value = torch.tensor([1, 2, 60_000]).to(dtype)
+        drawn = [
+            draw() for draw in itertools.chain(like_draws(value, Noise(0)), wide_draws(value, Noise(0), [3.0], []))
+        ]
+        assert all(d.dtype == dtype and d.shape == value.shape for d in drawn)
+        assert any(not torch.equal(d, value) for d in drawn)

@@ -21,6 +21,7 @@ class Call:
         tensors: The value of every tensor argument by path, as the call saw it.
         function: The live function.
         known: All operations of the trace by id.
+        is_of_torch: Whether the function is one of torch's own, whose names say what they do.
     """
 
     def __init__(
@@ -42,6 +43,9 @@ class Call:
         assert self.first.function is not None
         self.name = canonical_name(self.first.function.name)
         self.may_write = may_write(self.first)
+        self.is_of_torch = self.first.function.qualified_name.startswith("torch.ops.aten.") or (
+            self.first.function.kind in ("function", "method", "property")
+        )
 
 
 STATISTICS = ("batch_norm", "instance_norm", "fake_quant", "moving_avg", "rnn_flatten")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -25,7 +25,10 @@ class Case:
         tensors: All tensor arguments by path.
         outputs: What the call returned.
         unchanged: Whether the call gives the same when the argument is replaced by this.
+        matches: Whether this in place of the first result would pass for the same.
+        rerun: Returns what the call gives with other tensors in place of some arguments.
         is_part: Whether only the part that one writer of the argument wrote is replaced.
+        is_custom_target: Whether it is what a custom operation, whose name says nothing, wrote its result into.
     """
 
     def __init__(
@@ -38,7 +41,10 @@ class Case:
         outputs: Sequence[Tensor],
         unchanged: Callable[[Tensor], bool],
         *,
+        matches: Callable[[Tensor], bool] = lambda _: False,
+        rerun: Callable[[Mapping[Path, Tensor]], Sequence[Tensor]] = lambda _: (),
         is_part: bool = False,
+        is_custom_target: bool = False,
     ) -> None:
         self.name = name
         self.path = path
@@ -48,7 +54,10 @@ class Case:
         self.tensors = tensors
         self.outputs = outputs
         self.unchanged = unchanged
+        self.matches = matches
+        self.rerun = rerun
         self.is_part = is_part
+        self.is_custom_target = is_custom_target
 
     def given(self, position: int, name: str, default: Any = None) -> Any:
         """Returns an argument by position or name."""

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lens_validate._ragged import lies_in_strides, shape_of
 from lens_validate._tolerance import EXACT, ULPS, Tolerance
 from lens_validate._transforms import unwrapped
 
@@ -30,8 +31,9 @@ def find_difference(saved: Tensor, replayed: Tensor, tolerance: Tolerance = EXAC
         output: Which of the call's outputs this is; picks its magnitudes.
     """
     saved, replayed = unwrapped(saved).detach(), unwrapped(replayed).detach()
-    for what in ("shape", "dtype", "layout", "is_quantized"):
-        left, right = getattr(saved, what), getattr(replayed, what)
+    shapes = ("shape", shape_of(saved), shape_of(replayed))
+    others = ((what, getattr(saved, what), getattr(replayed, what)) for what in ("dtype", "layout", "is_quantized"))
+    for what, left, right in (shapes, *others):
         if left != right:
             return f"saved with {what} {_plain(left)}, replayed with {what} {_plain(right)}"
     if saved.device.type == "meta" or replayed.device.type == "meta":
@@ -54,12 +56,17 @@ def is_same(left: Tensor, right: Tensor) -> bool:
 
 
 def _plain(value: object) -> str:
-    return str(tuple(value) if isinstance(value, torch.Size) else value).removeprefix("torch.")
+    return str(value).removeprefix("torch.")
 
 
 def _dense_parts(saved: Tensor, replayed: Tensor) -> list[tuple[Tensor, Tensor]] | str:
     if saved.is_quantized:
         return _quantized_parts(saved, replayed)
+    if saved.is_nested:
+        left, right = list(saved.unbind()), list(replayed.unbind())
+        if [part.shape for part in left] != [part.shape for part in right]:
+            return "the nested parts have other shapes"
+        return [(_resolved(a), _resolved(b)) for a, b in zip(left, right, strict=True)]
     if saved.layout is torch.strided:
         return [(_resolved(saved), _resolved(replayed))]
     if saved.layout is torch.sparse_coo:
@@ -67,11 +74,6 @@ def _dense_parts(saved: Tensor, replayed: Tensor) -> list[tuple[Tensor, Tensor]]
         if left._nnz() != right._nnz():
             return f"saved with {left._nnz()} stored elements, replayed with {right._nnz()}"
         return [(left.indices(), right.indices()), (left.values(), right.values())]
-    if saved.layout is torch.jagged:
-        left, right = list(saved.unbind()), list(replayed.unbind())
-        if [part.shape for part in left] != [part.shape for part in right]:
-            return "the nested parts have other shapes"
-        return [(_resolved(a), _resolved(b)) for a, b in zip(left, right, strict=True)]
     if saved.layout in (torch.sparse_csr, torch.sparse_bsr):
         accessors = ("crow_indices", "col_indices", "values")
     elif saved.layout in (torch.sparse_csc, torch.sparse_bsc):
@@ -174,14 +176,14 @@ def changed(before: Tensor, after: Tensor, tolerance: Callable[[], Tolerance]) -
     A sample is looked at before everything is, because nearly every replacement shows there.
     """
     before, after = unwrapped(before), unwrapped(after)
-    if before.shape != after.shape or before.dtype != after.dtype or before.layout != after.layout:
+    if shape_of(before) != shape_of(after) or before.dtype != after.dtype or before.layout != after.layout:
         return True
     if before.device.type == "meta":
         return False
     sample = _sample(before, after)
     if sample is not None and _is_far(*sample):
         return True
-    if before.layout is torch.strided and torch.equal(before, after):
+    if lies_in_strides(before) and torch.equal(before, after):
         return False
     limits = tolerance()
     if sample is not None and _is_beyond(*sample, before, limits):
@@ -205,7 +207,7 @@ def is_far(before: Tensor, after: Tensor) -> bool:
 
 
 def _has_signed_zeros(value: Tensor) -> bool:
-    is_plain = value.layout is torch.strided and not value.is_quantized and value.element_size() > 1
+    is_plain = lies_in_strides(value) and not value.is_quantized and value.element_size() > 1
     return is_plain and (value.is_floating_point() or value.is_complex())
 
 
@@ -214,7 +216,7 @@ _FAR = 0.01
 
 
 def _sample(before: Tensor, after: Tensor) -> tuple[Tensor, Tensor] | None:
-    if before.layout is not torch.strided or not before.is_floating_point() or before.is_quantized:
+    if not lies_in_strides(before) or not before.is_floating_point() or before.is_quantized:
         return None
     if before.numel() <= _SAMPLE or before.dim() == 0:
         return None

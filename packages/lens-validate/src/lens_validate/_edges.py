@@ -15,14 +15,15 @@ from lens_trace import Path, TensorRef
 from lens_validate._arguments import array_paths, constants, rebuild
 from lens_validate._call import Call
 from lens_validate._case import Case
-from lens_validate._compare import changed
+from lens_validate._compare import changed, is_same
 from lens_validate._domains import CRASHES, index_bound, is_size, trusts
 from lens_validate._exempt import find_exemption
 from lens_validate._names import canonical_name
-from lens_validate._outcome import is_uninitialised, shown, tolerance_for
+from lens_validate._outcome import first, is_uninitialised, number_kept, shown, tolerance_for
 from lens_validate._part import Part, first_row
-from lens_validate._perturb import Draw, Noise, like_draws, wide_draws
-from lens_validate._replay import Outcome, run
+from lens_validate._perturb import Noise, like_draws, wide_draws
+from lens_validate._perturb_structures import Draw
+from lens_validate._replay import Outcome, run, written_path
 from lens_validate._report import EdgeReport
 from lens_validate._transforms import first_of_batch, is_wrapped, wrapped_like
 from lens_validate._values import MissingValue, Values
@@ -93,7 +94,10 @@ def _show_that_it_matters(
         call.tensors,
         (*outcome.outputs, *outcome.written),
         trial.is_unchanged,
+        matches=trial.matches,
+        rerun=lambda changes: run(call, changes).outputs,
         is_part=mask is not None,
+        is_custom_target=path == written_path(call),
     )
     reason = find_exemption(case)
     if reason is not None:
@@ -148,6 +152,11 @@ class _Trial:
         except Exception:
             return False
 
+    def matches(self, other: Tensor) -> bool:
+        """Whether a tensor would pass for the first result."""
+        before = self._before[0]
+        return not changed(before, other, lambda: tolerance_for(self._call, before))
+
     def _changes(self, draw: Draw) -> bool:
         try:
             replacement = draw()
@@ -183,7 +192,9 @@ class _Trial:
         replacement = wrapped_like(replacement, value)
         after = run(self._call, {self._path: replacement})
         if is_uninitialised(self._call, self._before[0]):
-            return [t.shape for t in after.outputs] != [t.shape for t in self._before[: len(after.outputs)]]
+            count = number_kept(self._call)
+            kept = zip(self._before, after.outputs, strict=False)
+            return any(a.shape != b.shape or not is_same(first(a, count), first(b, count)) for a, b in kept)
         return any(
             changed(before, now, lambda before=before: tolerance_for(self._call, before))
             for before, now in zip(self._before, (*after.outputs, *after.written), strict=True)

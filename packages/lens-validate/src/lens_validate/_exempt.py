@@ -58,7 +58,7 @@ _SHAPED = (
 _WRITERS = """copy fill zero normal uniform random bernoulli exponential cauchy log_normal geometric setitem index_put
 index_copy index_fill scatter masked_fill masked_scatter fill_diagonal set resize_as data.__set__ set_data
 select_scatter slice_scatter diagonal_scatter _index_put_impl eye zeros_ trunc_normal constant randint
-scatter_reduce index_reduce"""
+scatter_reduce index_reduce _foreach_zero _foreach_copy"""
 _PRODUCTS = """mul matmul mm bmm mv dot vdot inner outer ger linear conv1d conv2d conv3d convolution _convolution
 conv_transpose1d conv_transpose2d conv_transpose3d einsum bilinear tensordot kron logical_and bitwise_and cross
 multi_dot chain_matmul conv_tbc cosine_similarity scaled_dot_product_attention deform_conv2d prelu _grouped_mm"""
@@ -89,6 +89,7 @@ EXEMPTIONS: tuple[Exemption, ...] = (
     Exemption(_named(_SHAPED), "input or other", "only its shape and dtype are read", proofs.only_shape_is_read),
     Exemption(_named(_WRITERS), "input", "fully overwritten", proofs.is_written_over),
     Exemption(frozenset(), "out", "fully overwritten", proofs.is_out),
+    Exemption(frozenset(), "what a custom operation wrote", "fully overwritten", proofs.is_custom_target),
     Exemption(_named("where"), "input or other", "masked: the condition never takes it", places.where_takes_the_other),
     Exemption(_named("where"), "condition", "both choices are equal", places.where_chooses_between_equals),
     Exemption(_named("masked_fill"), "mask", "it fills in what is there already", places.fills_with_what_is_there),
@@ -126,6 +127,12 @@ EXEMPTIONS: tuple[Exemption, ...] = (
     ),
     Exemption(_named("pow float_power"), "base or exponent", "a power that is always one", proofs.one_power),
     Exemption(_named("add sub rsub logaddexp"), "either", "the other operand is infinite", proofs.other_is_infinite),
+    Exemption(
+        _named("add sub rsub mul div rdiv matmul mm bmm mv dot linear addmm baddbmm conv1d conv2d conv3d"),
+        "either",
+        "the others make it NaN everywhere",
+        proofs.others_are_not_numbers,
+    ),
     Exemption(
         _named("maximum minimum fmax fmin max min clamp_min clamp_max"),
         "either",

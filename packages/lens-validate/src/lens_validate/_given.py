@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from lens_trace import ParameterRef, Path, TensorRef
@@ -16,6 +15,7 @@ from lens_validate._arguments import Leaf
 from lens_validate._call import STATISTICS, Call
 from lens_validate._compare import is_same
 from lens_validate._layout import Layout, geometry_of
+from lens_validate._ragged import lies_in_strides
 from lens_validate._transforms import is_wrapped
 
 
@@ -75,7 +75,7 @@ def _copies_of_one_memory(call: Call, members: list[Leaf], tensors: dict[Path, T
     apart = {path: tensors[path].detach().clone() for path, _ in members}
     if len(members) == 1 or any(tensors[path] is not call.tensors[path] for path, _ in members):
         return apart  # a replaced argument stands for itself
-    if any(tensors[path].layout is not torch.strided for path, _ in members):
+    if not all(lies_in_strides(tensors[path]) for path, _ in members):
         return apart
     lying = {path: reference.geometry or geometry_of(tensors[path]) for path, reference in members}
     layout = Layout(list(lying.values()), tensors[first_path].device)

@@ -56,6 +56,18 @@ def is_uninitialised(call: Call, replayed: Tensor) -> bool:
     return not (call.name.startswith("resize") and before is not None and replayed.numel() <= before.numel())
 
 
+def number_kept(call: Call) -> int:
+    """Returns how many of the first elements a resize to more of them has kept; none of any other function."""
+    before = next(iter(call.tensors.values()), None)
+    is_resized = call.name.startswith("resize") and before is not None and before.is_contiguous()
+    return before.numel() if is_resized and before is not None else 0
+
+
+def first(tensor: Tensor, count: int) -> Tensor:
+    """Returns so many elements from the first on."""
+    return tensor.reshape(-1)[:count]
+
+
 def _is_of_size(operation: Operation) -> bool:
     """Whether `Tensor.new` was given a size and no values: whole numbers, or one size."""
     sizes = operation.args[1:]

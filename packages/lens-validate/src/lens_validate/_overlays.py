@@ -15,6 +15,7 @@ import torch
 from lens_trace import Geometry, Operation, OperationId, Recording, TensorRef
 from lens_validate._arguments import tensor_leaves
 from lens_validate._layout import geometry_of, owners
+from lens_validate._ragged import lies_in_strides
 
 WRITE_NO_VALUES = frozenset(
     [
@@ -91,4 +92,4 @@ def _geometry(recording: Recording, operation: OperationId) -> Geometry | None:
         tensor = recording.tensors[operation]
     except (KeyError, RuntimeError):
         return None
-    return geometry_of(tensor) if tensor.layout is torch.strided and not tensor.is_quantized else None
+    return geometry_of(tensor) if lies_in_strides(tensor) and not tensor.is_quantized else None

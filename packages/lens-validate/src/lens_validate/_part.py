@@ -15,13 +15,13 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import TypeAlias
 
-import torch
 from torch import Tensor
 
 from lens_trace import Constant, Path, SequenceArgument
 from lens_validate._call import Call
 from lens_validate._compare import is_far
-from lens_validate._perturb import Draw
+from lens_validate._perturb_structures import Draw
+from lens_validate._ragged import lies_in_strides
 from lens_validate._replay import Outcome, run
 from lens_validate._transforms import is_wrapped
 
@@ -61,7 +61,9 @@ def first_row(call: Call, outcome: Outcome) -> Part | None:
     """Returns the first row of a call, None where it is small or its rows are not known to be apart."""
     output = outcome.outputs[0]
     rule = _RULES.get(call.name)
-    if rule is None or output.numel() < _LARGE or output.shape[0] < 2 or outcome.written or call.first.uses_rng:
+    if rule is None or output.numel() < _LARGE or _is_odd(output) or output.shape[0] < 2:
+        return None
+    if outcome.written or call.first.uses_rng:
         return None
     assert call.first.function is not None
     if call.first.function.kind not in ("function", "method", "operator") or any(map(_is_odd, call.tensors.values())):
@@ -75,7 +77,7 @@ def first_row(call: Call, outcome: Outcome) -> Part | None:
 
 
 def _is_odd(value: Tensor) -> bool:
-    return value.layout is not torch.strided or value.is_quantized or is_wrapped(value)
+    return not lies_in_strides(value) or value.is_quantized or is_wrapped(value)
 
 
 # -- which arguments have the rows of the result --------------------------------------------------------------------

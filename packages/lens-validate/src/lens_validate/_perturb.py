@@ -12,14 +12,17 @@ can.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
-Draw: TypeAlias = Callable[[], Tensor]
+from lens_validate._perturb_structures import Draw, draws_of_quantized, draws_of_sparse
+from lens_validate._ragged import lies_in_strides
 
+_HALF_SUPPORTED = frozenset({torch.uint16, torch.uint32, torch.uint64})
+"""Whole numbers that torch stores and converts, and can hardly compute with."""
 _PERIOD = 65_521  # a prime: rows and planes of a tensor do not repeat each other
 _torch: Any = torch  # the stubs of some functions are incomplete
 
@@ -55,10 +58,17 @@ def like_draws(value: Tensor, noise: Noise, *, bound: int | None = None) -> Iter
         noise: Source of randomness.
         bound: Number of valid indices, when the value is an index.
     """
-    if value.layout is not torch.strided:
-        yield from _draws_of_sparse(value, noise)
+    if value.is_nested:
+        yield lambda: value * -1.5
+        yield lambda: value * 0.25 + value
+    elif value.layout is not torch.strided:
+        yield from draws_of_sparse(value, lambda stored: like_draws(stored, noise))
     elif value.is_quantized:
         yield lambda: value.clone().copy_(noise.like(value) * _scale(value.dequantize()))
+        yield from draws_of_quantized(value, noise.like)
+    elif value.dtype in _HALF_SUPPORTED:
+        for draw in like_draws(value.to(torch.int64), noise, bound=bound):
+            yield lambda draw=draw: draw().to(value.dtype)
     elif value.dtype is torch.bool:
         yield lambda: ~value
         yield lambda: torch.ones_like(value)
@@ -82,10 +92,14 @@ def wide_draws(value: Tensor, noise: Noise, numbers: Sequence[float], others: Se
         numbers: Numbers among the arguments of the call.
         others: Its other tensor arguments.
     """
-    if value.layout is not torch.strided or value.dtype is torch.bool or value.is_quantized:
+    if not lies_in_strides(value) or value.dtype is torch.bool or value.is_quantized:
+        return
+    if value.dtype in _HALF_SUPPORTED:
+        for draw in wide_draws(value.to(torch.int64), noise, numbers, others):
+            yield lambda draw=draw: draw().to(value.dtype)
         return
     for other in others:
-        if other.device == value.device and other.numel() and other.layout is torch.strided and not other.is_quantized:
+        if other.device == value.device and other.numel() and lies_in_strides(other) and not other.is_quantized:
             yield lambda other=other: _borrowed(value, other)
     if not (value.is_floating_point() or value.is_complex()):
         yield from _wide_integers(value, [*numbers, *_ends(others)])
@@ -113,7 +127,8 @@ def poisons(value: Tensor) -> list[Tensor]:
     if value.dtype is torch.bool:
         return [~value, torch.ones_like(value), torch.zeros_like(value)]
     limits = torch.iinfo(value.dtype)
-    return [torch.full_like(value, limits.max), torch.full_like(value, limits.min), ~value]
+    inverted = (~value.to(torch.int64)).to(value.dtype)
+    return [torch.full_like(value, limits.max), torch.full_like(value, limits.min), inverted]
 
 
 def _floating(value: Tensor, noise: Noise) -> Iterator[Draw]:
@@ -202,25 +217,6 @@ def _borrowed(value: Tensor, other: Tensor) -> Tensor:
     return repeated[: value.numel()].to(value.dtype).reshape(value.shape)
 
 
-def _draws_of_sparse(value: Tensor, noise: Noise) -> Iterator[Draw]:
-    if value.layout is torch.sparse_coo:
-        coalesced = value.coalesce()
-        for draw in like_draws(coalesced.values(), noise):
-            yield lambda draw=draw: _torch.sparse_coo_tensor(coalesced.indices(), draw(), value.shape).coalesce()
-    elif value.layout in (torch.sparse_csr, torch.sparse_bsr):
-        for draw in like_draws(value.values(), noise):
-            yield lambda draw=draw: _torch.sparse_compressed_tensor(
-                value.crow_indices(), value.col_indices(), draw(), value.shape, layout=value.layout
-            )
-    elif value.layout in (torch.sparse_csc, torch.sparse_bsc):
-        for draw in like_draws(value.values(), noise):
-            yield lambda draw=draw: _torch.sparse_compressed_tensor(
-                value.ccol_indices(), value.row_indices(), draw(), value.shape, layout=value.layout
-            )
-    elif value.layout is torch.jagged:
-        yield lambda: value * -1.5 + 0.25
-
-
 def _converted(drawn: Tensor, value: Tensor) -> Tensor:
     drawn = drawn.to(value.dtype)
     if value.is_contiguous() or value.dim() < 3:
@@ -230,7 +226,7 @@ def _converted(drawn: Tensor, value: Tensor) -> Tensor:
 
 
 def _is_real(tensor: Tensor) -> bool:
-    return tensor.layout is torch.strided and not tensor.is_quantized and tensor.dtype is not torch.bool
+    return lies_in_strides(tensor) and not tensor.is_quantized and tensor.dtype is not torch.bool
 
 
 def _scale(value: Tensor) -> float:

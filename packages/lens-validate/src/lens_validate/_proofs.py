@@ -48,6 +48,10 @@ def is_out(case: Case) -> bool:
     return case.path[0] == "out" and case.poison_is_unread()
 
 
+def is_custom_target(case: Case) -> bool:
+    return case.is_custom_target and case.poison_is_unread()
+
+
 _FACTORS: dict[str, tuple[tuple[str, ...], dict[int, tuple[int, ...]]]] = {
     **dict.fromkeys(
         ("linear", "conv1d", "conv2d", "conv3d", "convolution", "_convolution", "conv_tbc", "conv_transpose1d",
@@ -141,6 +145,16 @@ def other_is_infinite(case: Case) -> bool:
     return any(o.is_floating_point() and o.numel() > 0 and bool(torch.isinf(o).all()) for o in case.others)
 
 
+def others_are_not_numbers(case: Case) -> bool:
+    # With ones in place of all that is a number nothing can become NaN but where a NaN takes part, and that stays NaN
+    # whatever stands beside it.
+    if not all(output.is_floating_point() and bool(torch.isnan(output).all()) for output in case.outputs):
+        return False
+    changes = {p: torch.where(torch.isnan(t), t, 1) for p, t in case.tensors.items() if t.is_floating_point()}
+    changes[case.path] = torch.ones_like(case.value)
+    return all(bool(torch.isnan(output).all()) for output in case.rerun(changes))
+
+
 def other_dominates(case: Case) -> bool:
     upper = case.name in ("maximum", "fmax", "max", "clamp_min")
     for other in case.others:
@@ -188,12 +202,19 @@ def normalises_one_element(case: Case) -> bool:
 
 
 def attends_to_equals(case: Case) -> bool:
-    # A mean of values lies between them, so values that differ by rounding alone leave nothing to weigh.
-    value = case.given(2, "value")
+    """Whether no weights of attention could change the result by more than it may differ from its replay.
+
+    Each element of the result is a mean, by weights that are not negative and sum to one, of the values attended to,
+    and so lies between the least and the largest of them.  What may pass for the result is an interval around it: when
+    the least and the largest both pass, every mean does.  No bound is needed but that of the comparison itself.
+    """
+    value, output = case.given(2, "value"), case.outputs[0]
     if case.is_at(2, "value") or not isinstance(value, Tensor) or not value.shape[-2]:
         return False
-    rounding = (5 + math.log2(value.shape[-2])) * torch.finfo(value.dtype).eps  # what a sum of so many is allowed
-    return bool((value.amax(-2) - value.amin(-2) <= rounding * value.abs().amax(-2)).all())
+    groups = output.shape[-3] // value.shape[-3] if output.dim() > 2 and case.kwargs.get("enable_gqa") else 1
+    ends = (value.amin(-2, keepdim=True), value.amax(-2, keepdim=True))
+    repeated = [end.repeat_interleave(groups, -3) if groups > 1 else end for end in ends]
+    return all(case.matches(end.to(output.dtype).expand_as(output).contiguous()) for end in repeated)
 
 
 def attends_to_one(case: Case) -> bool:

@@ -22,6 +22,7 @@ from lens_validate._compare import is_same
 from lens_validate._context import applied
 from lens_validate._given import given_tensors
 from lens_validate._overlays import WRITE_NO_VALUES
+from lens_validate._ragged import shape_of
 from lens_validate._recurrent import misfit
 from lens_validate._values import MissingValue, Values
 
@@ -87,7 +88,7 @@ def run(call: Call, changes: Mapping[Path, Tensor] | None = None) -> Outcome:
         raise WrongResult(f"its arguments do not fit each other: {wrong}")
     with _random_state(call, kwargs), applied(call.first.context), _module_state(call):
         result = call.function(*args, **kwargs)
-    outputs = _outputs(call, result, args, kwargs)
+    outputs = _outputs(call, result, args, kwargs, given)
     written = [value_at(args, kwargs, write.path) for write in call.first.writes]
     is_watched = call.may_write and not changes
     undeclared = _undeclared(call, tensors, given, outputs, written) if is_watched else []
@@ -131,12 +132,14 @@ class _module_state:
                     tensor.copy_(before)
 
 
-def _outputs(call: Call, result: Any, args: list[Any], kwargs: dict[str, Any]) -> list[Tensor]:
+def _outputs(
+    call: Call, result: Any, args: list[Any], kwargs: dict[str, Any], given: dict[Path, Tensor]
+) -> list[Tensor]:
     found = plain_tensors(result)
     first = call.first
     if not found:
         if first.writes or first.is_inplace or call.may_write:
-            written = _written_argument(call, args, kwargs)
+            written = _written_argument(call, args, kwargs, given)
             if written is not None and len(call.operations) == 1:
                 return [written]
         raise WrongResult(f"it returned {type(result).__name__}, no tensor")
@@ -164,7 +167,21 @@ def _outputs_of_module(call: Call, found: list[Tensor]) -> list[Tensor]:
     raise MissingValue("which of the module's tensors are meant is not on record")
 
 
-def _written_argument(call: Call, args: list[Any], kwargs: dict[str, Any]) -> Tensor | None:
+def written_path(call: Call) -> Path | None:
+    """Returns the argument that a custom operation wrote as its result: the one whose memory the result has."""
+    own = call.first.output.storage
+    if call.is_of_torch or not call.first.is_inplace or own is None:
+        return None
+    for path, reference in call.leaves:
+        if isinstance(reference, TensorRef) and call.known[reference.operation].output.storage == own:
+            return path
+    return None
+
+
+def _written_argument(call: Call, args: list[Any], kwargs: dict[str, Any], given: dict[Path, Tensor]) -> Tensor | None:
+    path = written_path(call)
+    if path is not None:
+        return given[path]
     value = args[0] if args else next(iter(kwargs.values()), None)
     found = plain_tensors(value)
     return found[0] if found else None
@@ -187,7 +204,8 @@ def _undeclared(
     declared = {_storage(tensor) for tensor in (*outputs, *written)}
     found: list[Path] = []
     for path, tensor in given.items():
-        if _storage(tensor) in declared or tensor.shape != before[path].shape or tensor.dtype != before[path].dtype:
+        is_other_kind = shape_of(tensor) != shape_of(before[path]) or tensor.dtype != before[path].dtype
+        if _storage(tensor) in declared or is_other_kind:
             continue
         if not is_same(tensor, before[path]):
             found.append(path)

@@ -16,6 +16,7 @@ from lens_trace import Operation, OperationId, ParameterRef, Path, Recording, Te
 from lens_validate._arguments import tensor_leaves
 from lens_validate._check import report_of
 from lens_validate._compare import find_difference, is_same
+from lens_validate._ragged import shape_of
 from lens_validate._report import EdgeReport, OperationReport
 from lens_validate._values import MissingValue, Values, WrongValue
 
@@ -102,8 +103,7 @@ def check_source(
             return report_of(operation, "failed", f"a second trace reads another value: {difference}", modules)
         return report_of(operation, "passed", "equal to what a second trace reads", modules)
     live = recording.buffers.get(operation.buffer) if operation.buffer is not None else None
-    is_live = live is not None and live.shape == saved.shape and live.dtype == saved.dtype and is_same(live, saved)
-    if is_live:
+    if live is not None and is_same(live, saved):
         return report_of(operation, "passed", "equal to the model's buffer", modules)
     return _by_readers(operation, reports, readers, live is not None, modules, known, sound)
 
@@ -135,8 +135,8 @@ def _by_readers(
 
 def _spec_difference(operation: Operation, saved: Tensor) -> str | None:
     spec = operation.output
-    if tuple(saved.shape) != spec.shape:
-        return f"recorded with shape {spec.shape}, saved with {tuple(saved.shape)}"
+    if shape_of(saved) != spec.shape:
+        return f"recorded with shape {spec.shape}, saved with {shape_of(saved)}"
     if str(saved.dtype).removeprefix("torch.") != spec.dtype:
         return f"recorded with dtype {spec.dtype}, saved as {saved.dtype}".replace("torch.", "")
     return None

@@ -24,6 +24,7 @@ from typing import Any
 from torch import Tensor
 
 from lens_validate._names import canonical_name
+from lens_validate._ragged import shape_of
 
 ULPS = 4.0
 """Roundings allowed for one elementwise function."""
@@ -79,12 +80,12 @@ def _reduction_length(name: str, tensors: Sequence[Tensor], output: Tensor) -> i
         return 1
     if name in _CONTRACTIONS and len(tensors) > _CONTRACTIONS[name]:
         operand = tensors[_CONTRACTIONS[name]]
-        return max(1, operand.shape[-1]) if operand.dim() else 1
+        return max(1, shape_of(operand)[-1]) if operand.dim() else 1
     if "conv" in name and len(tensors) > 1:
         weight = tensors[1]
         return max(1, weight.numel() // max(1, min(weight.shape[:2], default=1)))
     largest = max(tensor.numel() for tensor in tensors)
-    longest = max((size for tensor in tensors for size in tensor.shape), default=1)
+    longest = max((size for tensor in tensors for size in shape_of(tensor)), default=1)
     return max(1, largest if name == "einsum" else longest, math.ceil(largest / max(1, output.numel())))
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import Protocol
 
-import torch
 from torch import Tensor
 
 from lens_trace import (
@@ -24,6 +23,7 @@ from lens_trace import (
 )
 from lens_validate._arguments import Reference
 from lens_validate._layout import compose, dtype_name, geometry_of, home_of, owners
+from lens_validate._ragged import lies_in_strides
 
 
 class MissingValue(Exception):
@@ -69,7 +69,7 @@ class SavedValues:
             if reference.overlays:
                 raise MissingValue("how the argument lay in its memory is not on record")
             return base
-        if base.layout is not torch.strided or base.is_quantized:
+        if not lies_in_strides(base) or base.is_quantized:
             raise MissingValue("an argument written through other views has no strided memory")
         home = home_of(base, reference.geometry)
         if not reference.overlays and home == reference.geometry:

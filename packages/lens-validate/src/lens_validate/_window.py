@@ -30,6 +30,7 @@ from lens_validate._live import LiveValues
 from lens_validate._memory import WORTH, hand_back
 from lens_validate._perturb import Noise
 from lens_validate._progress import Progress, reporter
+from lens_validate._ragged import lies_in_strides
 from lens_validate._report import OperationReport
 from lens_validate._tolerance import tolerance_of
 from lens_validate._transforms import is_wrapped
@@ -101,7 +102,7 @@ class Window:
         for operation in plan.trace.operations:
             if operation.buffer is not None and operation.buffer in plan.buffers:
                 self._made[operation.id] = weakref.ref(plan.buffers[operation.buffer])
-        self._lay = {o: geometry_of(t) for o, t in given.items() if t.layout is torch.strided}
+        self._lay = {o: geometry_of(t) for o, t in given.items() if lies_in_strides(t)}
         self._report = reporter(progress, len(self._sizes))
         self._done = 0
 
@@ -110,11 +111,11 @@ class Window:
         planned = self._known.get(operation.id)
         differs = "it did not run before" if planned is None else record_difference(planned, operation, is_running=True)
         self._made[operation.id] = weakref.ref(output)
-        if output.layout is torch.strided and not is_wrapped(output):
+        if lies_in_strides(output) and not is_wrapped(output):
             self._lay[operation.id] = geometry_of(output)
         if is_wrapped(output):
             self.transformed.add(operation.id)
-        if operation.id in self._wanted and self._saved is None:
+        if operation.id in self._wanted and self._saved is None and not is_wrapped(output):
             self.returned[operation.id] = output.detach().clone()
         if planned is None or differs is not None:
             self.reports[operation.id] = report_of(

@@ -1,0 +1,57 @@
+"""Models that do odd things validate, by both modes alike, and their falsified recordings do not."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import lens_trace
+from lens_validate import validate, validate_while_running
+from tests.lens_validate.mutations import drop_an_edge, is_named, redirect_an_edge, remove_an_operation
+from tests.lens_validate.odd_models import odd_models
+
+ODD = odd_models()
+pytestmark = [
+    pytest.mark.filterwarnings(f"ignore:{what}")
+    for what in (
+        "The PyTorch API of nested tensors is in prototype stage",
+        "torch.quantize_per_tensor, torch.quantize_per_channel",
+        "`torch.jit.script` is deprecated",
+    )
+]
+
+
+@pytest.mark.parametrize("follows_gradients", [False, True])
+@pytest.mark.parametrize("name", ODD)
+def test_an_odd_model_validates_by_both_modes_alike(name: str, follows_gradients: bool) -> None:
+    model, x = ODD[name]
+    with torch.set_grad_enabled(follows_gradients):
+        full = validate(lens_trace.trace(model, (x,), seed=1), model, (x,))
+        windowed = validate_while_running(model, (x,), seed=1)
+    assert full, str(full)
+    assert windowed, str(windowed)
+    assert [entry.verdict for entry in full.operations] == [entry.verdict for entry in windowed.operations]
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_falsified_recording_of_an_odd_model_is_caught(name: str) -> None:
+    model, x = ODD[name]
+    for mutation in (drop_an_edge, redirect_an_edge, remove_an_operation):
+        for mutant in [*mutation(lens_trace.trace(model, (x,), seed=1))][:3]:
+            report = validate(mutant.recording, model, (x,))
+            assert not report, mutant
+            assert is_named(mutant, report), mutant
+
+
+@pytest.mark.parametrize("transform", ["jvp", "jacfwd"])
+def test_what_a_level_of_forward_differentiation_held_is_unverified(transform: str) -> None:
+    class Model(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            if transform == "jvp":
+                return torch.func.jvp(torch.sin, (x,), (torch.ones_like(x),))[1]
+            return torch.func.jacfwd(lambda row: row.sin().sum(0))(x)
+
+    x = torch.randn(3, 5)
+    for report in (validate(lens_trace.trace(Model(), x), Model(), x), validate_while_running(Model(), x)):
+        assert not report
+        assert report.counts["failed"] == 0 and report.counts["unverified"] > 0
