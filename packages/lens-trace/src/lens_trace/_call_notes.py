@@ -15,10 +15,11 @@ import torch
 
 from lens_trace._errors import StopTrace
 from lens_trace._notes import note_failed_call
+from lens_trace._origin import Origins
 from lens_trace._recorder import Recorder
 from lens_trace._rng import RngState
 from lens_trace._role import Role
-from lens_trace._rows import ModuleRow, Place, ReadRow, TrackedRow, no_tensor
+from lens_trace._rows import ReadRow, TrackedRow, no_tensor
 from lens_trace._sites import calling_frame
 from lens_trace._specs import grad_type_of, spec_of
 from lens_trace._storages import is_functorch_wrapped
@@ -32,12 +33,10 @@ _quiet = torch._C.DisableTorchFunction
 _any_dtype, _any_device = torch.float32, torch.device("cpu")
 
 
-class CallNotes:
+class CallNotes(Origins):
     """Writes the calls of one thread into its recorder."""
 
     recorder: Recorder
-    module: ModuleRow
-
     is_simple: bool
 
     def stop(self) -> NoReturn:
@@ -54,9 +53,6 @@ class CallNotes:
         if isinstance(sys.exc_info()[1], StopTrace):
             return func(*args, **kwargs)
         raise StopTrace
-
-    def _origin(self, frame: Any) -> tuple[tuple[Any, ...], Place | None]:
-        raise NotImplementedError
 
     def note_call(self, role: Role, func: Any, args: Any, kwargs: Any, held: tuple[Any, ...], named: Any, writes: Any,
                 result: Any, elapsed: int, frame: Any, state: RngState | None = None) -> None:  # fmt: skip

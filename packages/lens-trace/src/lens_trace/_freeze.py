@@ -16,14 +16,14 @@ import torch
 
 from lens_trace import _records as records
 from lens_trace._composites import composite_name
+from lens_trace._constant_addresses import constant_addresses
+from lens_trace._constants import QUANTIZED, SCALARS, constant, dtype_name, read_value, special
 from lens_trace._leaves import children
-from lens_trace._recorder import ArrayTemplate, Recorder, SequenceTemplate
+from lens_trace._recorder import Recorder
 from lens_trace._role import Role
 from lens_trace._rows import HERE, ModuleRow, Owner, Owning, ReadRow, Row, Seen, TrackedRow, Written
 from lens_trace._sites import SiteTable
-
-_SCALARS = (int, float, bool, str, type(None))
-_LARGEST = 2**63 - 1
+from lens_trace._templates import ArrayTemplate, SequenceTemplate
 
 
 class Freezer:
@@ -125,16 +125,16 @@ class Freezer:
         is_strided = layout is torch.strided  # a sparse tensor is known by the memory of its values, but is no view
         storage = self._storages.setdefault(key, len(self._storages)) if key is not None and is_strided else None
         return records.TensorSpec(
-            sizes, _dtype_name(dtype), shown, math.prod(sizes) * dtype.itemsize if nbytes is None else nbytes,
+            sizes, dtype_name(dtype), shown, math.prod(sizes) * dtype.itemsize if nbytes is None else nbytes,
             "strided" if is_strided else str(layout).removeprefix("torch."), storage,
-            dtype in _QUANTIZED, requires_grad,
+            dtype in QUANTIZED, requires_grad,
         )  # fmt: skip
 
     def _context(self, modes: tuple[Any, ...]) -> records.Context:
         context = self._contexts.get(modes)
         if context is None:
             grad, inference, autocast, dtype = modes
-            context = records.Context(grad, inference, autocast, _dtype_name(dtype))
+            context = records.Context(grad, inference, autocast, dtype_name(dtype))
             self._contexts[modes] = context
         return context
 
@@ -151,7 +151,7 @@ class Freezer:
 
     def find_constants(self, recorder: Recorder) -> None:
         """Looks up where the model holds the tensors that nobody had seen; to be called while it still does."""
-        self._constant_addresses = _find_addresses(recorder)
+        self._constant_addresses = constant_addresses(recorder)
 
     def _constant_address(self, row: Row) -> str | None:
         return self._constant_addresses.get(row.operation)
@@ -167,8 +167,8 @@ class Freezer:
             return self._reference(value, (), None, path, parents, parameters)
         if kind is Seen:
             return self._reference(value.owner, value.overlays, value.geometry, path, parents, parameters)
-        if kind in _SCALARS:
-            return _scalar(value)
+        if kind in SCALARS:
+            return constant(value)
         if kind is tuple or kind is list:
             items = tuple([self.argument(v, (*path, i), parents, parameters) for i, v in enumerate(value)])
             return records.SequenceArgument(kind.__name__, items)
@@ -189,7 +189,7 @@ class Freezer:
         if kind is ArrayTemplate:
             self.argument(value.reference, path, parents, parameters)
             return self._opaque(value.array)
-        return _special(value) or self._opaque(value)
+        return special(value) or self._opaque(value)
 
     def _reference(self, owner: Owning, overlays: tuple[Written, ...], geometry: records.Geometry | None, path: Any,
                    parents: list[records.Parent], parameters: dict[int, None]) -> records.Argument:  # fmt: skip
@@ -225,7 +225,7 @@ class Freezer:
         for key, value in (row.kwargs or {}).items():
             self.argument(value, (key,), parents, parameters)
         return records.Read(
-            row.role.name.strip("_"), tuple(parents), _read_value(row.value), row.after,
+            row.role.name.strip("_"), tuple(parents), read_value(row.value), row.after,
             self.module_calls(row.module)[1:], self._sites.resolve(row.place), self._sites.resolve(row.user),
         )  # fmt: skip
 
@@ -236,12 +236,12 @@ class Freezer:
     def _structure(self, value: Any, outputs: Any, open_objects: set[int]) -> records.Argument:
         if isinstance(value, torch.Tensor):
             return records.TensorRef(records.OperationId(next(outputs)))
-        if type(value) in _SCALARS:
-            return _scalar(value)
-        special = _special(value)
-        parts = children(value) if special is None and id(value) not in open_objects else None
+        if type(value) in SCALARS:
+            return constant(value)
+        plain = special(value)
+        parts = children(value) if plain is None and id(value) not in open_objects else None
         if parts is None:
-            return special or records.Opaque(f"{type(value).__module__}.{type(value).__qualname__}", -1)
+            return plain or records.Opaque(f"{type(value).__module__}.{type(value).__qualname__}", -1)
         open_objects.add(id(value))
         items = [(key, self._structure(item, outputs, open_objects)) for key, item in parts[1]]
         open_objects.discard(id(value))
@@ -271,89 +271,6 @@ def function_record(role: Role) -> records.Function:
     if role.frozen is None:
         role.frozen = records.Function(role.name, role.qualified_name, role.family)  # pyright: ignore[reportArgumentType]
     return role.frozen
-
-
-_QUANTIZED = frozenset(
-    getattr(torch, name) for name in ("qint8", "quint8", "qint32", "quint4x2", "quint2x4") if hasattr(torch, name)
-)
-_dtype_names: dict[Any, str] = {}
-
-
-def _dtype_name(dtype: torch.dtype) -> str:
-    name = _dtype_names.get(dtype)
-    if name is None:
-        name = _dtype_names[dtype] = str(dtype).removeprefix("torch.")
-    return name
-
-
-def _scalar(value: Any) -> records.Argument:
-    if type(value) is int and not -_LARGEST <= value <= _LARGEST:
-        return records.Special("bigint", str(value))
-    if type(value) is float and not math.isfinite(value):
-        return records.Special("nan" if math.isnan(value) else "inf" if value > 0 else "-inf", str(value))
-    return records.Constant(value)
-
-
-def _special(value: Any) -> records.Argument | None:
-    if isinstance(value, torch.dtype):
-        return records.Special("dtype", _dtype_name(value))
-    if isinstance(value, torch.device):
-        return records.Special("device", str(value))
-    if isinstance(value, torch.layout):
-        return records.Special("layout", str(value).removeprefix("torch."))
-    if isinstance(value, torch.memory_format):
-        return records.Special("memory_format", str(value).removeprefix("torch."))
-    if value is Ellipsis:
-        return records.Special("ellipsis", "...")
-    if type(value) is complex:
-        return records.Special("complex", repr(value))
-    if type(value) is bytes:
-        return records.Special("bytes", value.hex())
-    if type(value) is torch.Size:
-        return records.SequenceArgument("size", tuple([records.Constant(int(n)) for n in value]))
-    if isinstance(value, bool):
-        return records.Constant(bool(value))
-    if isinstance(value, (int, float)) and type(value).__module__ == "numpy":
-        return _scalar(value.item())  # pyright: ignore[reportAttributeAccessIssue]
-    if isinstance(value, (str, int, float)) and not isinstance(value, type):
-        base = str if isinstance(value, str) else int if isinstance(value, int) else float
-        return _scalar(base(value))
-    return None
-
-
-def _read_value(value: Any) -> Any:
-    if type(value) in (bool, str, type(None)):
-        return value
-    if isinstance(value, (int, float)):
-        plain = int(value) if isinstance(value, int) else float(value)
-        return str(plain) if isinstance(plain, int) and not -_LARGEST <= plain <= _LARGEST else plain
-    return repr(value) if isinstance(value, complex) else None
-
-
-def _find_addresses(recorder: Recorder) -> dict[int, str]:
-    wanted = {id(tensor): operation for operation, tensor in recorder.constants}
-    found: dict[int, str] = {}
-    for module in recorder.state.modules if wanted else ():
-        address = next(iter(recorder.state.addresses_of(module)), "")
-        for name, value in module.__dict__.items():
-            for step, tensor in _tensors_in(name, value):
-                operation = wanted.get(id(tensor))
-                if operation is not None and operation not in found:
-                    found[operation] = f"{address}.{step}" if address else step
-    return found
-
-
-def _tensors_in(name: str, value: Any) -> list[tuple[str, torch.Tensor]]:
-    if name.startswith("__") or name in ("_modules", "_parameters"):
-        return []
-    if isinstance(value, torch.Tensor):
-        return [(name, value)]
-    if type(value) in (list, tuple):
-        return [pair for i, item in enumerate(value) for pair in _tensors_in(f"{name}.{i}", item)]
-    if type(value) is dict:
-        prefix = "" if name == "_buffers" else f"{name}."
-        return [pair for key, item in value.items() for pair in _tensors_in(f"{prefix}{key}", item)]
-    return []
 
 
 def library_versions() -> tuple[tuple[str, str], ...]:

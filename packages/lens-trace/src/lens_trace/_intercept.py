@@ -22,11 +22,12 @@ from torch.overrides import TorchFunctionMode
 from lens_trace._call_notes import CallNotes, copied_arguments, current_modes, result_leaves
 from lens_trace._functions import known_roles, role_of
 from lens_trace._notes import note_failed_call
+from lens_trace._origin import open_code
 from lens_trace._recorder import ATOMS, Recorder
 from lens_trace._rng import RngState, capture_state
 from lens_trace._role import COMPOSITE, ESCAPE, METADATA, OPERATION, PLAIN, READ, Role
-from lens_trace._rows import HERE, Held, ModuleRow, Owner, Place, Row, TrackedRow
-from lens_trace._sites import COMPOSITES, INSIDE, OUTSIDE, border_code, calling_frame, kind_of_file, known_files
+from lens_trace._rows import HERE, Held, ModuleRow, Owner, Row, TrackedRow
+from lens_trace._sites import INSIDE, OUTSIDE, border_code, calling_frame, known_files
 from lens_trace._specs import grad_type_of
 from lens_trace._writes import versions_of, written_arguments
 
@@ -45,7 +46,6 @@ _plain_types = ((), (_Tensor,), (_Parameter,), (_Tensor, _Parameter), (_Paramete
 _weak = weakref.ref
 _frame = sys._getframe
 _file_kind = known_files().get
-_handover_code = torch.overrides.handle_torch_function.__code__
 _nothing: dict[str, Any] = {}
 
 
@@ -220,51 +220,6 @@ class RecordingMode(TorchFunctionMode, CallNotes):
         assert kind == PLAIN
         return func(*args, **kwargs)
 
-    def _origin(self, frame: Any) -> tuple[tuple[Any, ...], Place | None]:
-        """Returns the composites that led to a frame and the user's place, going outwards as far as needed.
-
-        Composites are names (those that were opened) and code objects (those entered directly, turned into names
-        when the trace is frozen); they are looked for up to the border of the module call.  There the user's place is
-        known: it was found when the module was entered.
-        """
-        through, user, known = self._through, None, self.module.user
-        entered: tuple[Any, ...] = ()
-        looks_for_composites = True
-        border = border_code[0]
-        while frame is not None:
-            code = frame.f_code
-            if code is border:
-                looks_for_composites = False
-                if known is not None:
-                    user = known
-                    break
-            kind = _file_kind(code.co_filename)
-            if kind is None:
-                kind = kind_of_file(code.co_filename)
-            if kind == OUTSIDE:
-                user = (code, frame.f_lasti)
-                break
-            if kind == COMPOSITES:  # the globals of an opened copy, whose name `_through` has, are no plain dict
-                if looks_for_composites and type(frame.f_globals) is dict:
-                    entered = (code, *entered)
-            elif code is _open_code:  # `_through` has what lies outside
-                looks_for_composites = False
-            elif code is _handover_code:  # its caller was not entered: it handed itself over
-                frame = frame.f_back
-            frame = frame.f_back
-        return (*through, *entered) if entered else through, user
-
-    def place_of_call(self, frame: Any) -> Place | None:
-        """Returns the user's place that a module called in this frame was called from."""
-        code = frame.f_code
-        kind = _file_kind(code.co_filename)
-        if kind == OUTSIDE:
-            return code, frame.f_lasti
-        user = self.module.user
-        if kind == INSIDE and user is not None and frame.f_back.f_code is border_code[0]:
-            return user
-        return self._origin(frame)[1]
-
     # -- composites ---------------------------------------------------------------------------------------------
 
     def _open(self, role: Role, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -390,4 +345,4 @@ class RecordingMode(TorchFunctionMode, CallNotes):
         return self._run(role, function, args, kwargs)
 
 
-_open_code = RecordingMode._open.__code__
+open_code[0] = RecordingMode._open.__code__  # pyright: ignore[reportPrivateUsage] - of this file

@@ -17,11 +17,12 @@ from typing import Any, cast
 
 import torch
 
+from lens_trace._checks import check_model
 from lens_trace._leaves import children, tensor_leaves
 from lens_trace._rng import seeded
 from lens_trace._state import ModelState
 from lens_trace._switches import plain_switches
-from lens_trace._trace import as_arguments, check_model
+from lens_trace._trace import as_arguments
 
 
 def run_plain(

@@ -10,19 +10,21 @@ import itertools
 import threading
 import weakref
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
 from lens_trace._aliases import Memory, geometry_of
 from lens_trace._errors import StopTrace
 from lens_trace._keep import OnlyIds, OutputsOf, everything, nothing
+from lens_trace._lazy import own_memory
 from lens_trace._outside import Outside
 from lens_trace._rng import RngState
 from lens_trace._rows import Held, ModuleRow, Owner, Owning, ReadRow, Reference, Row, Written, no_tensor, owner_like
+from lens_trace._saving import Saver
 from lens_trace._specs import grad_type_of, spec_of
 from lens_trace._state import ModelState
-from lens_trace._tensors import Saver
+from lens_trace._templates import ArrayTemplate, SequenceTemplate
 
 ATOMS = frozenset(
     (int, float, bool, str, type(None), complex, bytes, torch.dtype, torch.device, torch.layout, torch.memory_format,
@@ -119,9 +121,9 @@ class Recorder:
         if kind is slice:
             return slice(self.template(value.start), self.template(value.stop), self.template(value.step))
         if isinstance(value, tuple):  # named tuples and structseq keep their type's name
-            return _Sequence(kind, tuple([self.template(item) for item in value]))
+            return SequenceTemplate(kind, tuple([self.template(item) for item in value]))
         if isinstance(value, list):
-            return _Sequence(kind, tuple([self.template(item) for item in value]))
+            return SequenceTemplate(kind, tuple([self.template(item) for item in value]))
         if kind.__module__ == "numpy" and kind.__name__ == "ndarray":
             return self._array(value)
         if kind.__name__ == "PyCapsule":
@@ -246,7 +248,7 @@ class Recorder:
             self.state.before_write(tensor, key)
             self.saver.before_write(key)
             if resizes or type(path[0]) is str:  # `out=`
-                self.saver.own_memory(tensor)
+                own_memory(tensor)
 
     def log_write(self, tensor: torch.Tensor, operation: int, write: int | None, keep_buffer: bool = True) -> None:
         """Notes that an operation wrote a tensor's memory; the tensor object is its value from now on."""
@@ -284,7 +286,7 @@ class Recorder:
         if key is None:
             return
         self.state.before_write(tensor, key)
-        self.saver.own_memory(tensor)
+        own_memory(tensor)
         self.saver.escape(key)
         self.outside.watch(tensor, key, handle)
         self.has_escaped = True
@@ -310,27 +312,9 @@ class Recorder:
 
     def _array(self, array: Any) -> Any:
         tensor = self.outside.at(int(array.__array_interface__["data"][0])) if self.has_escaped else None
-        return array.copy() if tensor is None else _ArrayOf(self.reference(tensor), array.copy())
+        return array.copy() if tensor is None else ArrayTemplate(self.reference(tensor), array.copy())
 
     def _capsule(self, capsule: Any) -> Any:
         # On record the tensor itself was given: a capsule can be used once only.
         tensor = self.outside.behind(capsule)
         return capsule if tensor is None else self.reference(tensor)
-
-
-class _Sequence(NamedTuple):
-    """A list or tuple of a type of its own."""
-
-    kind: type
-    items: tuple[Any, ...]
-
-
-class _ArrayOf(NamedTuple):
-    """An array that shares the memory of a tensor."""
-
-    reference: Reference
-    array: Any
-
-
-SequenceTemplate = _Sequence
-ArrayTemplate = _ArrayOf

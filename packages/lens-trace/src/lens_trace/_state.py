@@ -19,10 +19,10 @@ import torch
 from torch.nn.parameter import is_lazy
 
 from lens_trace._addresses import Addresses
+from lens_trace._lazy import cloned, is_lazy_kind
 from lens_trace._registrations import Registrations
 from lens_trace._snapshot import Snapshot
 from lens_trace._storages import Storages, storage_key
-from lens_trace._tensors import cloned, is_lazy_kind
 from lens_trace._unseen import unseen
 
 _MOST_ADDRESSES = 100_000

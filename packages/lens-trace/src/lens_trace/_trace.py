@@ -16,12 +16,13 @@ from typing import Any
 import torch
 
 from lens_trace._backward_memory import exact_for_backward
-from lens_trace._errors import MixedDevicesError, NotAModuleError, SelectionError, ShardedModelError, StopTrace
+from lens_trace._checks import check_devices, check_keep, check_model, check_parts
+from lens_trace._errors import StopTrace
 from lens_trace._freeze import Freezer, call_of, library_versions
 from lens_trace._freeze_model import freeze_buffers, freeze_modules, freeze_parameters, note_facts
 from lens_trace._given import given
 from lens_trace._intercept import RecordingMode
-from lens_trace._keep import Keep, OnlyIds, OutputsOf, everything
+from lens_trace._keep import Keep, everything
 from lens_trace._leaves import tensor_leaves
 from lens_trace._modules import call_model
 from lens_trace._notes import note_failed_module
@@ -30,10 +31,10 @@ from lens_trace._recording import Recording
 from lens_trace._records import CallId, Opaque, Operation, SequenceArgument, Trace
 from lens_trace._rng import seeded
 from lens_trace._rows import Row
+from lens_trace._saving import Saver
 from lens_trace._snapshot import Snapshot
 from lens_trace._state import ModelState
 from lens_trace._switches import attached, recording_switches
-from lens_trace._tensors import Saver
 from lens_trace._transform import Transform, aside
 from lens_trace._watched import Store, Watch, WatchedSaver
 
@@ -95,7 +96,7 @@ def trace(
     state = ModelState(model)
     check_parts(state)
     state.snapshot = snapshot
-    _check_keep(keep, state)
+    check_keep(keep, state)
     if transform is not None and not callable(transform):
         raise TypeError(f"transform={transform!r} cannot be called. Give a function from a tensor to a tensor.")
     saver = (Saver if store is None and watch is None else WatchedSaver)(
@@ -133,51 +134,11 @@ def trace(
     return recording
 
 
-def check_model(model: Any) -> torch.nn.Module:
-    """Returns the module to trace: DataParallel, DDP and compiled models are unwrapped.
-
-    Raises:
-        NotAModuleError: It is no module.
-        ShardedModelError: Its parameters live elsewhere.
-    """
-    if not isinstance(model, torch.nn.Module):
-        hint = " It is a class: make an instance first." if isinstance(model, type) else ""
-        raise NotAModuleError(f"Expected a torch.nn.Module to trace, got {type(model).__name__}.{hint}")
-    while True:
-        if hasattr(model, "_orig_mod"):
-            model = model._orig_mod  # pyright: ignore[reportAssignmentType]
-        elif type(model).__name__ in ("DataParallel", "DistributedDataParallel") and hasattr(model, "module"):
-            model = model.module  # pyright: ignore[reportAssignmentType]
-        else:
-            break
-        assert isinstance(model, torch.nn.Module)
-    return model
-
-
 def module_addresses(model: torch.nn.Module) -> frozenset[str]:
     """Returns every address of every module, as a trace of the model has them; the model's own, `""`, is left out."""
     state = ModelState(check_model(model))
     state.restore()
     return frozenset(address for addresses in state.addresses.modules for address in addresses if address)
-
-
-def check_parts(state: ModelState) -> None:
-    """Raises `ShardedModelError` when the parameters of a part live elsewhere."""
-    for kind in set(map(type, state.modules)):
-        if kind.__name__ == "FullyShardedDataParallel" or kind.__name__.startswith("FSDP"):
-            part = next(module for module in state.modules if type(module) is kind)
-            raise ShardedModelError(
-                f"The module {state.addresses_of(part)[0] or 'itself'} is sharded with FSDP, so its parameters are not "
-                "in this process. Trace the unwrapped model before sharding, or load its full state dict into a plain "
-                "copy."
-            )
-    for part in state.hooked:
-        if getattr(part.__dict__["_hf_hook"], "offload", False):
-            raise ShardedModelError(
-                f"The module {state.addresses_of(part)[0] or 'itself'} is offloaded, its weights come and go during "
-                "the pass. Remove the hooks first (accelerate.hooks.remove_hook_from_submodules) or load it without "
-                "device_map."
-            )
 
 
 class _Session:
@@ -278,7 +239,7 @@ def _note_inputs(recorder: Recorder, args: tuple[Any, ...], kwargs: dict[str, An
     names = _argument_names(recorder.model.forward, len(args)) if args else []
     leaves = [((i, *path), names[i], tensor) for i, a in enumerate(args) for path, tensor in tensor_leaves(a)]
     leaves += [((k, *path), k, tensor) for k, a in kwargs.items() for path, tensor in tensor_leaves(a)]
-    _check_devices(recorder.state, [tensor for _, _, tensor in leaves])
+    check_devices(recorder.state, [tensor for _, _, tensor in leaves])
     recorder.state.add_inputs([tensor for _, _, tensor in leaves])
     for path, name, tensor in leaves:
         recorder.add_input(tensor, path, ".".join([name, *(str(step) for step in path[1:])]))
@@ -298,32 +259,3 @@ def _argument_names(forward: Any, count: int) -> list[str]:
     names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     rest = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), "args")
     return [names[i] if i < len(names) else f"{rest}.{i - len(names)}" for i in range(count)]
-
-
-def _check_devices(state: ModelState, inputs: list[torch.Tensor]) -> None:
-    given = {tensor.device for tensor in inputs if tensor.dim() > 0}
-    held = state.parameters or state.buffers
-    if len(given) != 1 or not held or held[0].device in given:
-        return
-    models = {tensor.device for tensor in (*state.parameters, *state.buffers)}
-    if len(models) == 1:
-        theirs, ours = next(iter(models)), next(iter(given))
-        raise MixedDevicesError(
-            f"The model is on {theirs} and the inputs are on {ours}. Lens moves nothing between devices: use "
-            f"inputs.to('{theirs}') or model.to('{ours}') first."
-        )
-
-
-def _check_keep(keep: Any, state: ModelState) -> None:
-    if not callable(keep):
-        raise SelectionError(
-            f"keep={keep!r} is no predicate. Use everything, nothing, only(ids), outputs_of(addresses), or a function "
-            "that takes an Operation and returns a truth value."
-        )
-    if isinstance(keep, OutputsOf):
-        known = {address for addresses in state.addresses.modules for address in addresses}
-        missing = sorted(keep.addresses - known)
-        if missing:
-            raise SelectionError(f"The model has no module {missing[0]!r}. It has {', '.join(sorted(known)[:12])} ...")
-    if isinstance(keep, OnlyIds) and any(i < 0 for i in keep.ids):
-        raise SelectionError("only(ids) takes operation ids, which are not negative.")

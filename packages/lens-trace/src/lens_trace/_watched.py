@@ -11,7 +11,8 @@ from typing import Protocol
 
 import torch
 
-from lens_trace._tensors import Key, Saver, Tensors
+from lens_trace._saving import Key, Saver
+from lens_trace._tensors import Tensors
 
 _quiet = torch._C.DisableTorchFunction
 

@@ -1,0 +1,281 @@
+"""How are values saved, exactly and without needless copies?
+
+Memory born in the pass is saved with torch's lazy clone (`lens_trace._lazy`), so the value stays exact whatever writes
+the original later, seen by torch or not.  Where a write is seen coming the value gets its copy before, for what the
+allocator does is done by one thread.  Memory that lived before the pass or that something outside can reach (inputs,
+parameters, buffers, arrays of numpy) is only referred to; it is copied before the first write that is about to touch
+it, and in any case at the end.  Views of one such storage are copied together.
+
+A stored form of one's own is made at once: the transform first, on the value as the model computed it, then the dtype,
+where the value lives, then the device, so that as little as possible travels.  The full value is not held.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import torch
+
+from lens_trace._lazy import cloned, is_lazy_kind, lazy_clone, own_memory
+from lens_trace._notes import shown_tensor
+from lens_trace._storages import is_functorch_wrapped
+from lens_trace._tensors import Tensors
+from lens_trace._unseen import unseen
+
+Key: TypeAlias = "int | tuple[int, int]"
+
+_strided = torch.strided
+_WORTH_SEVERAL_THREADS = 2**17
+"""Bytes from which torch copies in all its threads, while the copy behind a lazy clone is made by one of them."""
+
+
+class Saver:
+    """Collects values while the model runs."""
+
+    def __init__(
+        self,
+        *,
+        detach: bool,
+        device: torch.device | None,
+        dtype: torch.dtype | None,
+        transform: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    ) -> None:
+        self.payloads: dict[int, torch.Tensor] = {}
+        self.written: dict[tuple[int, int], torch.Tensor] = {}
+        self.outside: set[int] = set()
+        """Storages that something outside the pass can reach."""
+        self.foreign: set[int] = set()
+        """Storages that something outside may write without torch noticing: values are copied at once."""
+        self._borrowed: dict[int, list[Key]] = {}
+        self._lazy: dict[int, list[Key]] = {}
+        self._sizes: dict[tuple[int | None, int], int] = {}
+        self._copied: dict[int, int] = {}
+        self._detach = detach
+        self._device = device
+        self._dtype = dtype
+        self._transform = transform
+        self._converts = device is not None or dtype is not None or transform is not None
+        self._is_plain = detach and not self._converts and lazy_clone is not None
+
+    @unseen
+    def save(self, key: Key, tensor: torch.Tensor, storage: int | None, epoch: int) -> None:
+        """Saves a value; `storage` and `epoch` (writes it has had) tell which memory it shares."""
+        if self._is_plain and storage is not None and storage not in self.outside and type(tensor) is torch.Tensor:
+            if tensor.layout is _strided and tensor.is_cpu and not tensor.is_quantized:  # those crash when cloned so
+                try:
+                    saved = lazy_clone(tensor.detach() if tensor.requires_grad else tensor)  # pyright: ignore[reportOptionalCall]
+                    self._put(key, saved)
+                    if tensor.nbytes >= _WORTH_SEVERAL_THREADS:
+                        self._lazy.setdefault(storage, []).append(key)
+                except RuntimeError:  # mapped or shared memory, memory of numpy: anybody may write it at any time
+                    self.foreign.add(storage)
+                    self._put(key, self._copy(tensor))
+            else:
+                self._borrow(key, tensor, storage)
+        elif self._converts:
+            is_plain = self._transform is None
+            self._put(key, self._converted(tensor) if is_plain else self._transformed(key, tensor, storage))
+            self._count(self._get(key), None, epoch)
+            return
+        else:
+            self._save_slowly(key, tensor, storage)
+        self._count(tensor, storage, epoch)
+
+    @unseen
+    def save_state(self, key: Key, tensor: torch.Tensor, storage: int | None, epoch: int) -> None:
+        """Saves what is no activation, a buffer or what a call wrote beside its result: it is not transformed."""
+        if self._transform is None:
+            self.save(key, tensor, storage, epoch)
+        else:
+            self._put(key, self._converted(tensor))
+            self._count(self._get(key), None, epoch)
+
+    def wrote(self, operation: int, tensor: torch.Tensor, storage: int | None) -> None:
+        """An operation wrote a tensor's memory; of interest to those who watch (`lens_trace._watched`)."""
+
+    def returned(self, operation: int, tensor: torch.Tensor) -> None:
+        """The model returned a tensor; likewise."""
+
+    @unseen
+    def before_write(self, storage: int) -> None:
+        """Copies what was borrowed from a storage that is about to be written."""
+        for key in self._borrowed.pop(storage, ()):
+            self._put(key, self._copy(self._get(key)))
+        lazy = self._lazy.pop(storage, ())
+        if len(lazy) == 1:  # several views would be copied one by one: torch copies their memory once
+            saved = self._get(lazy[0])
+            if saved.nbytes == _storage_nbytes(saved):
+                self._put(lazy[0], saved.clone())
+
+    def escape(self, storage: int) -> None:
+        """A raw handle on this memory has left torch: it may be written without notice from now on."""
+        self.outside.add(storage)
+        self.foreign.add(storage)
+        self.before_write(storage)
+
+    @unseen
+    def seal(self, find_alive: Callable[[], list[tuple[torch.Tensor, int | None]]], *, has_failed: bool) -> None:
+        """Parts the saved values from what something else can still reach.
+
+        Values that keep their graph (`detach=False`) are the tensors of the pass themselves, since a copy would not be
+        part of the graph: there the version counter tells when one was written.
+
+        Args:
+            find_alive: Returns the tensors of the pass that somebody still holds, each with its storage.
+            has_failed: Whether the model raised: then nobody goes on with its tensors, and there may be no memory for
+                copies.  (torch ends the process when it cannot part a lazy clone for lack of memory.)
+        """
+        if not self._detach or not (self.payloads or self.written):
+            return
+        alive = find_alive()
+        held = {storage for _, storage in alive}
+        for storage in list(self._borrowed):
+            if storage in self.outside or storage in held:
+                self._copied[storage] = self._copy_together(self._borrowed.pop(storage))
+        for tensor, storage in () if has_failed else alive:
+            if storage not in self.outside and type(tensor) is torch.Tensor:
+                own_memory(tensor)
+
+    def finish(self) -> Tensors:
+        """Returns what was saved."""
+        latest = {storage: nbytes for (storage, _), nbytes in self._sizes.items() if storage in self._copied}
+        copied = sum(self._copied.values()) - sum(latest.values())
+        return Tensors(self.payloads, self.written, sum(self._sizes.values()) + copied)
+
+    def _save_slowly(self, key: Key, tensor: torch.Tensor, storage: int | None) -> None:
+        if storage is None or storage in self.foreign:
+            self._put(key, self._copy(tensor) if _has_values(tensor) else tensor.detach())
+        else:
+            self._borrow(key, tensor, storage)
+
+    def _converted(self, tensor: torch.Tensor) -> torch.Tensor:
+        dtype = self._dtype if self._dtype is not None and (tensor.is_floating_point() or tensor.is_complex()) else None
+        if dtype is not None and tensor.is_complex() and not dtype.is_complex:
+            dtype = None
+        source = tensor.detach() if self._detach else tensor
+        return source.to(device=self._device, dtype=dtype, copy=True)
+
+    def _transformed(self, key: Key, tensor: torch.Tensor, storage: int | None) -> torch.Tensor:
+        given = self._handed_out(tensor, storage)
+        try:
+            assert self._transform is not None
+            result = self._transform(given)
+            if not isinstance(result, torch.Tensor):  # pyright: ignore[reportUnnecessaryIsInstance] - it is the user's
+                raise TypeError(f"transform= has to return a tensor; it returned {type(result).__name__}.")
+        except BaseException as error:
+            error.add_note(f"Lens: transform= was given the value of operation {key}, {shown_tensor(tensor)}.")
+            with contextlib.suppress(AttributeError):  # an exception with slots
+                error.lens_operation = key  # pyright: ignore[reportAttributeAccessIssue]
+            raise
+        if self._detach:
+            result = result.detach()
+        stored = self._of_dtype(result)
+        if self._device is not None:
+            stored = stored.to(self._device)
+        return stored if stored is not result else self._apart(result, given)
+
+    def _handed_out(self, tensor: torch.Tensor, storage: int | None) -> torch.Tensor:
+        """Returns the value in memory that the model never sees: what a transform does to it in place is its own."""
+        if not self._detach or tensor.is_meta:
+            return tensor.clone()
+        plain = tensor.detach()
+        if is_lazy_kind(plain) and storage is not None and storage not in self.outside:
+            return cloned(plain)
+        return plain.clone()
+
+    def _apart(self, result: torch.Tensor, given: torch.Tensor) -> torch.Tensor:
+        """Returns what a transform returned in memory of its own, and in no more than it needs."""
+        if _nbytes(result) < _storage_nbytes(result):
+            return result.clone()
+        if not self._detach or _shares_memory(result, given):
+            return result
+        return cloned(result) if is_lazy_kind(result) else result.clone()  # the transform may hold it, too
+
+    def _of_dtype(self, tensor: torch.Tensor) -> torch.Tensor:
+        dtype = self._dtype
+        if dtype is None or not (tensor.is_floating_point() or (tensor.is_complex() and dtype.is_complex)):
+            return tensor
+        return tensor.to(dtype)
+
+    def _borrow(self, key: Key, tensor: torch.Tensor, storage: int) -> None:
+        self._put(key, tensor.detach() if self._detach else tensor)
+        if not tensor.is_meta:
+            self._borrowed.setdefault(storage, []).append(key)
+
+    def _copy(self, tensor: torch.Tensor) -> torch.Tensor:
+        return tensor.detach().clone() if self._detach else tensor.clone()
+
+    def _copy_together(self, keys: list[Key]) -> int:
+        """Copies values that share a storage and returns the bytes that this took."""
+        tensors = [self._get(key) for key in keys]
+        first = tensors[0]
+        if (
+            not self._detach
+            or len(keys) == 1
+            or not all(type(t) is torch.Tensor and t.layout is _strided for t in tensors)
+            or sum(t.nbytes for t in tensors) <= first.untyped_storage().nbytes()
+        ):
+            copies = [self._copy(tensor) for tensor in tensors]
+            nbytes = sum(map(_nbytes, tensors))
+        else:
+            memory = first.untyped_storage().clone()
+            nbytes = memory.nbytes()
+            copies = [_view_of(memory, t) for t in tensors]
+            copies = [_with_bits_of(copy, t) for copy, t in zip(copies, tensors, strict=True)]
+        for key, copy in zip(keys, copies, strict=True):
+            self._put(key, copy)
+        return nbytes
+
+    def _count(self, tensor: torch.Tensor, storage: int | None, epoch: int) -> None:
+        if storage is None:
+            self._sizes[(None, len(self._sizes))] = 0 if not _has_values(tensor) else _nbytes(tensor)
+        elif (storage, epoch) not in self._sizes:
+            self._sizes[(storage, epoch)] = _storage_nbytes(tensor)
+
+    def _put(self, key: Key, tensor: torch.Tensor) -> None:
+        if isinstance(key, tuple):
+            self.written[key] = tensor
+        else:
+            self.payloads[key] = tensor
+
+    def _get(self, key: Key) -> torch.Tensor:
+        return self.written[key] if isinstance(key, tuple) else self.payloads[key]
+
+
+def _shares_memory(one: torch.Tensor, other: torch.Tensor) -> bool:
+    try:
+        return one.untyped_storage()._cdata == other.untyped_storage()._cdata
+    except (RuntimeError, NotImplementedError):
+        return one is other
+
+
+def _view_of(memory: Any, like: torch.Tensor) -> torch.Tensor:
+    empty = torch.empty(0, dtype=like.dtype, device=like.device)
+    return empty.set_(memory, like.storage_offset(), like.shape, like.stride())
+
+
+def _with_bits_of(copy: torch.Tensor, original: torch.Tensor) -> torch.Tensor:
+    # Conjugate and negative are bits on the tensor, not values in memory.
+    if original.is_conj():
+        copy = copy.conj()
+    return torch._neg_view(copy) if original.is_neg() else copy  # pyright: ignore[reportPrivateImportUsage] - no public name
+
+
+def _has_values(tensor: torch.Tensor) -> bool:
+    return not tensor.is_meta and not is_functorch_wrapped(tensor)
+
+
+def _nbytes(tensor: torch.Tensor) -> int:
+    try:
+        return int(tensor.nbytes)
+    except (RuntimeError, NotImplementedError):
+        return 0
+
+
+def _storage_nbytes(tensor: torch.Tensor) -> int:
+    try:
+        return 0 if tensor.is_meta else int(tensor.untyped_storage().nbytes())
+    except (RuntimeError, NotImplementedError):
+        return 0
