@@ -17,6 +17,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
+from lens_graph._recurrent_memory import held_inside
 from lens_graph._types import layer_type_of
 from lens_trace import Operation, Trace
 
@@ -89,6 +90,10 @@ def find_storages(trace: Trace) -> Storages:
         elif operation.kind == "call":
             _hold_for_backward(found, operation, len(operations))
             _add_workspace(found, operation, trace)
+            inside = held_inside(operation, trace)
+            if inside is not None:
+                nbytes, is_held = inside
+                found.moments.append((nbytes, operation.id, len(operations) if is_held else operation.id))
     return found
 
 
