@@ -170,8 +170,15 @@ EXCEPTIONS: dict[str, dict[str, Any]] = {
     "qwen2_5_omni_text": {"rope_parameters": _SECTIONS},
     "unlimited_ocr_sam_vision_model": {"downsample_channels": [64, 64]},
     "voxtral": {"audio_token_id": 40},
-    "edgetam_vision_model": _PYRAMID | {"backbone_channel_list": [1024, 512, 256, 64]},
-    "omdet-turbo": {"backbone_config.backbone": "swin_tiny_patch4_window7_224"},
+    "edgetam_vision_model": {
+        "backbone_channel_list": [1024, 512, 256, 64],
+        "backbone_feature_sizes": [[32, 32], [16, 16], [8, 8]],
+    },
+    "omdet-turbo": {
+        "backbone_config.backbone": "swin_tiny_patch4_window7_224",
+        "backbone_config.out_indices": [1, 2, 3],
+        "encoder_in_channels": [192, 384, 768],
+    },
     "pp_ocrv5_server_det": _DETECTOR,
     "uvdoc": {"backbone_config.out_indices": [1, 2, 3, 4, 5, 6]},
     "superglue": {"hidden_size": 256, "keypoint_encoder_sizes": [32, 64]},

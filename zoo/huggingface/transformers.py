@@ -80,7 +80,7 @@ WHY_NOT = {
     "Gemma3nModel": "ids of pictures and sounds beyond a small vocabulary",
     "Granite4VisionModel": "transformers' default config lacks the layers that it projects",
     "EdgeTamModel": "lists of channels of a backbone of timm, which do not shrink with the rest",
-    "OmDetTurboForObjectDetection": "lists of channels of a backbone of timm, which do not shrink with the rest",
+    "OmDetTurboForObjectDetection": "reads a projection that it makes only where two of its widths differ",
     "PPDocLayoutV2ForObjectDetection": "transformers' default config lacks the order of its classes",
     "PPOCRV6MediumDetModel": "transformers' default config lacks convolutions that it reads",
     "PPOCRV6SmallDetModel": "neck and backbone differ in channels in transformers' default config",
