@@ -153,6 +153,8 @@ def test_layers_are_chosen_by_any_word_and_named_by_the_user(folder: Path, tmp_p
     assert layers("type", "type:linear") == ["linear_1_2"]
     assert layers("number", "1", "-1") == ["linear_1_2", "output_1_4"]
     assert layers("names", "a=first,b=relu_1") == ["a", "b"]
+    assert layers("some", "first,b=relu_1") == ["b", "first"]
+    assert layers("mixed", "relu_*,type:linear,out=-1") == ["linear_1_2", "out", "relu_1_3"]
     assert layers("all", "all") == ["input_1_1", "linear_1_2", "output_1_4", "relu_1_3"]
 
 
@@ -225,7 +227,6 @@ def test_a_place_that_cannot_be_written_is_an_error(folder: Path, tmp_path: Path
     [
         (["--inputs", "nowhere"], "is no folder"),
         (["--inputs", "."], "holds no file that can be read"),
-        (["--inputs", "STIMULI", "-l", "a=first,relu_1"], "give every layer a name"),
         (["--inputs", "STIMULI", "-l", "re:("], "unterminated"),
         (["--inputs", "STIMULI", "-l", "conv2d_1"], "conv2d_1"),
         (["--inputs", "STIMULI", "--meta"], "--meta has no values"),
@@ -241,6 +242,7 @@ def test_what_cannot_be_extracted_is_one_clear_line(
     words = [str(folder) if word == "STIMULI" else word for word in words]
     words += [] if "-l" in words else ["-l", "first"]
     assert message in _error(*SMALL, *words, "-o", f"{tmp_path}/acts")
+    assert "conv2d_1" in words or not (tmp_path / "acts").exists(), "nothing is written for words that mean nothing"
 
 
 def test_one_input_becomes_a_stored_history(tmp_path: Path) -> None:

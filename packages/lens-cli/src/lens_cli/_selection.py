@@ -27,28 +27,31 @@ def singles(words: Iterable[str]) -> list[str]:
 def selector(words: Iterable[str]) -> Any:
     """Returns a selector as `layers=` takes it.
 
+    Where some layers are named, the others go by their own words.
+
     Raises:
-        CommandError: A pattern that is none, or names for some layers only.
+        CommandError: A pattern that is none.
     """
     parts = singles(words)
     named = [_NAMED.fullmatch(single) for single in parts]
     if not any(named):
         found = [_one(single) for single in parts]
         return "all" if "all" in parts else found
-    if not all(named):
-        raise CommandError("--layers: give every layer a name (name=layer), or none.")
     by_name: dict[str, list[Any]] = {}
-    for match in filter(None, named):
-        by_name.setdefault(match[1], []).append(_one(match[2]))
+    for single, match in zip(parts, named, strict=True):
+        name, word = (single, single) if match is None else (match[1], match[2])
+        by_name.setdefault(name, []).append(_one(word))
     return by_name
 
 
 def names_given(words: Iterable[str]) -> dict[str, Any]:
     """Returns the names that the user gave, each with its selector: names of their own, and keys that are words."""
     chosen = selector(words)
-    if isinstance(chosen, dict):
-        return cast("dict[str, Any]", chosen)
     keys = [word for word in singles(words) if not re.search(r"[*?\[]|^(re:|type:)|^-?\d+$|^all$", word)]
+    if isinstance(chosen, dict):
+        by_name = cast("dict[str, Any]", chosen)
+        unnamed = {word for word in singles(words) if not _NAMED.fullmatch(word)}
+        return {name: found for name, found in by_name.items() if name not in unnamed or name in keys}
     return {key: key for key in keys}
 
 
