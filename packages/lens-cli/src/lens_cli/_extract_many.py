@@ -33,7 +33,9 @@ def extract_many(request: Request, asked: Extraction, inputs: Path, out: Path, *
         CommandError: Something named is not there, cannot be read, or does not fit.
         StimuliError: The folder holds another run, or a layer has no row for each stimulus.
     """
-    selector(asked.layers), storage(asked)  # what they mean is seen before anything is made or written
+    # What these words mean is seen before anything is made or written.
+    selector(asked.layers)
+    storage(asked)
     names, left_out = find_stimuli(inputs)
     if left_out:
         note(f"lens: {left_out:,} files with other endings are left out", quiet=quiet)
