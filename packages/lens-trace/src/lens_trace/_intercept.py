@@ -104,10 +104,15 @@ class RecordingMode(TorchFunctionMode, CallNotes):
                 held.append(owner)
             elif kind is _Parameter:
                 owner = owners.get(id(value))
-                number = parameter_of.get(id(value))  # the recorder holds those, so nobody else has their ids
-                if owner is None and number is not None:
+                if owner is None and (number := parameter_of.get(id(value))) is not None:
                     owner = owners[id(value)] = Owner(Held(value), -1, None, None, 0, number)  # where it lies can wait
-                if owner is None or number is None or logs or recorder.has_escaped:
+                if (
+                    owner is None
+                    or logs
+                    or recorder.has_escaped
+                    or type(owner.reference) is not Held  # which is asked without a call
+                    or owner.reference.tensor is not value  # pyright: ignore[reportFunctionMemberAccess] - it is a Held
+                ):
                     owner = recorder.reference(value)
                 held.append(owner)
             elif kind in ATOMS:
