@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch._dynamo._trace_wrapped_higher_order_op import TransformGetItemToIndex
 
 from lens_trace import trace
 from lens_validate import validate
@@ -73,6 +74,15 @@ CASES: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
         "attended to are equal",
     ),
 }
+
+
+RARE = torch.zeros(10_000).index_fill(0, torch.tensor([7]), 1.0)
+
+
+def _looked_up(mask: Tensor) -> Tensor:
+    """Reads a mask element by element under vmap, as attention masks are made."""
+    with TransformGetItemToIndex():
+        return torch.vmap(lambda index: mask[index])(torch.arange(3))
 
 
 def _zeroed(x: Tensor, y: Tensor) -> Tensor:
@@ -151,6 +161,20 @@ def test_an_argument_that_matters_a_little_is_shown_to_matter(name: str) -> None
     assert report, str(report)
     by_name = {edge.verdict for entry in report.operations for edge in entry.edges if edge.parent == 0}
     assert by_name == {"passed"}
+
+
+def test_an_index_matters_where_only_a_rare_value_would_show_it() -> None:
+    report = validate(trace(Function(lambda x: RARE[(x[:, 0] > 0).long()]), X))
+    assert report, str(report)
+    looked_up = [entry for entry in report.operations if entry.name == "__getitem__"][-1]
+    assert [edge.verdict for edge in looked_up.edges if edge.path == (1,)] == ["passed"]
+
+
+@pytest.mark.parametrize(("limit", "verdict"), [(9, "exempt"), (0, "passed")])
+def test_an_index_in_a_transform_matters_unless_all_is_equal(limit: float, verdict: str) -> None:
+    report = validate(trace(Function(lambda x: _looked_up(x[:, 0] < limit)), X))
+    looked_up = next(entry for entry in report.operations if entry.name == "custom_function_call")
+    assert {edge.verdict for edge in looked_up.edges if edge.path[0] == 2} == {verdict}
 
 
 def test_every_row_of_the_table_has_a_reason_and_a_proof() -> None:

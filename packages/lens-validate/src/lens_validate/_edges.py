@@ -21,7 +21,7 @@ from lens_validate._exempt import find_exemption
 from lens_validate._names import canonical_name
 from lens_validate._outcome import first, is_uninitialised, number_kept, shown, tolerance_for
 from lens_validate._part import Part, first_row
-from lens_validate._perturb import Noise, like_draws, wide_draws
+from lens_validate._perturb import Noise, index_draws, like_draws, wide_draws
 from lens_validate._perturb_structures import Draw
 from lens_validate._replay import Outcome, run, written_path
 from lens_validate._report import EdgeReport
@@ -103,6 +103,8 @@ def _show_that_it_matters(
     if reason is not None:
         return "exempt", reason
     others = [tensor for other, tensor in call.tensors.items() if other != path]
+    if bound is not None and trial.any_changes(index_draws(value, bound, others)):
+        return "passed", "an index of an extreme value changes the result"
     if bound is None and trial.any_changes(wide_draws(value, noise, constants(call.first), others)):
         return "passed", "values of another scale change the result"
     if value.is_floating_point() and trial.any_changes(_special_points(call, value)):

@@ -110,6 +110,12 @@ EXEMPTIONS: tuple[Exemption, ...] = (
     Exemption(
         _named(_READ_BY_INDEX), "index", "everything that can be indexed is equal", places.every_index_reads_the_same
     ),
+    Exemption(
+        _named("custom_function_call"),
+        "index",
+        "everything that can be indexed is equal",
+        places.transform_reads_from_equals,
+    ),
     Exemption(_named(_WRITTEN_BY_INDEX), "index", "no valid index changes it", places.no_index_changes_anything),
     Exemption(_named("setitem"), "index", "it writes what is there already", places.every_index_writes_what_is_there),
     Exemption(_named("index_add scatter_add scatter_reduce"), "index", "what is added is zero", places.adds_zero_there),

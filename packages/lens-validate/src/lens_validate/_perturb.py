@@ -7,7 +7,7 @@ generator of their own; the global random state is never touched.
 
 Terms.  A *draw* is one replacement tensor.  *Like* draws keep to the scale of the saved value; a result that they
 change shows that the value matters.  *Wide* draws are tried when they changed nothing and nothing proves that nothing
-can.
+can; for an index, *index* draws are.
 """
 
 from __future__ import annotations
@@ -118,6 +118,23 @@ def wide_draws(value: Tensor, noise: Noise, numbers: Sequence[float], others: Se
     for scale in (_scale(other) for other in others if _is_real(other)):
         if scale < 1e-3:  # so large that the product with the other is not small
             yield lambda scale=scale: _converted(noise.like(value).mul_(8 / scale), value)
+
+
+def index_draws(value: Tensor, bound: int, others: Sequence[Tensor]) -> Iterator[Draw]:
+    """Yields indices that point at what differs most, where nearly all that can be indexed is the same.
+
+    Args:
+        value: The saved index.
+        bound: Number of valid indices.
+        others: The other tensor arguments of the call: what is indexed is among them.
+    """
+    for other in others:
+        if not (_is_real(other) and other.numel() and not other.is_complex()):
+            continue
+        for dimension in (d for d in range(other.dim()) if other.shape[d] == bound):
+            rows = other.detach().movedim(dimension, 0).reshape(bound, -1)
+            for extremes in (rows.amin(1).argmin(), rows.amax(1).argmax()):
+                yield lambda extremes=extremes: torch.full_like(value, int(extremes))
 
 
 def poisons(value: Tensor) -> list[Tensor]:

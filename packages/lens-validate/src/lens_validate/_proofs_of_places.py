@@ -74,11 +74,19 @@ def reads_from_equals(case: Case) -> bool:
     return is_constant(source)
 
 
+def transform_reads_from_equals(case: Case) -> bool:
+    # torch's own subscript inside transforms, an autograd function: `ModIndex.apply(source, indices)`.
+    if case.path[0] != 2 or getattr(case.args[0], "__module__", "") != _MOD_INDEX_MODULE:
+        return False
+    return case.args[0].__qualname__ == "ModIndex" and isinstance(case.args[1], Tensor) and is_constant(case.args[1])
+
+
 def is_one_index(case: Case) -> bool:
     # An index along a dimension of one element.
     return case.index_bound == 1
 
 
+_MOD_INDEX_MODULE = "torch._dynamo._trace_wrapped_higher_order_op"
 _TRIED = 4096
 """So many indices are tried one by one."""
 
