@@ -129,7 +129,13 @@ EXCEPTIONS: dict[str, dict[str, Any]] = {
     "zamba2": _HYBRID
     | {"hybrid_layer_ids": [1, 2], "attention_hidden_size": 128, "attention_head_dim": 32, "n_mamba_heads": 8},
     # Pictures.
-    "align_vision_model": {"width_coefficient": 1.0, "depth_coefficient": 0.5, "hidden_dim": 2},
+    "align_vision_model": {
+        "width_coefficient": 1.0,
+        "depth_coefficient": 0.5,
+        "hidden_dim": 2,
+        "initializer_range": 0.2,
+    },
+    "efficientloftr": {"initializer_range": 0.2},
     "efficientnet": {"width_coefficient": 0.25, "depth_coefficient": 0.5, "hidden_dim": 320},
     "clap_audio_model": {"window_size": 2, "hidden_size": 512},
     "donut-swin": {"window_size": 2},
