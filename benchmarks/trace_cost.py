@@ -320,7 +320,8 @@ def budgets(results: list[dict[str, Any]], import_s: float) -> list[str]:
         if name == "mlp":
             judge("recording an operation", name, per_operation_us(result, "keep nothing"), 12, " us")
         history = (seconds["history"] - seconds["keep nothing"]) / result["operations"] * 1e6
-        judge("history of an operation", name, history, 50, " us")
+        if history > 0:  # in models of real size it drowns in the forward's own scatter
+            judge("history of an operation", name, history, 50, " us")
         if memory and memory["saved"] > 16:  # below, the interpreter's own pages are what is measured
             judge("peak growth, keep all / saved bytes", name, memory["keep all"] / memory["saved"], 1.1)
     judge("`import lens_trace` beyond torch", "", import_s, 0.1, " s")

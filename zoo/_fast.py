@@ -74,6 +74,7 @@ FAST: dict[str, str] = {
     "transformers/wav2vec2.Wav2Vec2Model": "parametrised weights",
     "transformers/encodec.EncodecModel": "a call site that the interpreter rewrites while it warms up",
     "transformers/bert.BertForMultipleChoice": "choices folded into the batch",
+    "transformers/t5gemma2_encoder.T5Gemma2Encoder": "an index inside vmap into a mask that is true everywhere",
     "transformers/sam.SamModel": "attention to values that are nearly equal",
     "transformers/sam2.Sam2Model": "windows with padding, pooled queries",
     "transformers/mamba.MambaModel": "a state space",
