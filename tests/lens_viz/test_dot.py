@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -130,6 +130,8 @@ def test_a_hostile_name_adds_nothing_to_the_picture(name: str, options: dict[str
 
 @settings(max_examples=40, deadline=None)
 @given(st.text(min_size=1, max_size=60))
+@example("0.0")
+@example("-.5")
 def test_no_name_leaves_its_quotes(name: str) -> None:
     plain = _statements(source_of(named("plain")))
     assert _statements(source_of(named(name))) == plain
@@ -224,9 +226,9 @@ def _shape_of(svg: bytes) -> list[tuple[str, str]]:
 
 
 def _statements(source: str) -> list[str]:
-    """Return the statements with their quoted values taken out, as a DOT reader would see them."""
+    """Return the statements with their values (quoted, numerals, words) taken out, as a DOT reader would see them."""
     bare = re.sub(r'"(?:[^"\\]|\\.)*"', '""', source)
-    bare = re.sub(r"(label|tooltip)=(?!\")\w+", r'\1=""', bare)
+    bare = re.sub(r"(label|tooltip)=(?:-?(?:\.\d+|\d+(?:\.\d*)?)(?![\w.])|\w+)", r'\1=""', bare)
     return bare.splitlines()
 
 
