@@ -163,8 +163,10 @@ def test_an_argument_that_matters_a_little_is_shown_to_matter(name: str) -> None
     assert by_name == {"passed"}
 
 
-def test_an_index_matters_where_only_a_rare_value_would_show_it() -> None:
-    report = validate(trace(Function(lambda x: RARE[(x[:, 0] > 0).long()]), X))
+@pytest.mark.parametrize("dtype", [torch.float32, torch.int64, torch.bool, torch.uint16, torch.bfloat16])
+def test_an_index_matters_where_only_a_rare_value_would_show_it(dtype: torch.dtype) -> None:
+    table = RARE.to(dtype)
+    report = validate(trace(Function(lambda x: table[(x[:, 0] > 0).long()]), X))
     assert report, str(report)
     looked_up = [entry for entry in report.operations if entry.name == "__getitem__"][-1]
     assert [edge.verdict for edge in looked_up.edges if edge.path == (1,)] == ["passed"]

@@ -129,12 +129,14 @@ def index_draws(value: Tensor, bound: int, others: Sequence[Tensor]) -> Iterator
         others: The other tensor arguments of the call: what is indexed is among them.
     """
     for other in others:
-        if not (_is_real(other) and other.numel() and not other.is_complex()):
+        if not lies_in_strides(other) or other.is_quantized or other.is_complex() or not other.numel():
             continue
         for dimension in (d for d in range(other.dim()) if other.shape[d] == bound):
-            rows = other.detach().movedim(dimension, 0).reshape(bound, -1)
-            for extremes in (rows.amin(1).argmin(), rows.amax(1).argmax()):
-                yield lambda extremes=extremes: torch.full_like(value, int(extremes))
+            rows = (
+                other.detach().movedim(dimension, 0).reshape(bound, -1).to(torch.float64)
+            )  # some types cannot compare
+            for extreme in (int(rows.amin(1).argmin()), int(rows.amax(1).argmax())):
+                yield lambda extreme=extreme: torch.full_like(value, extreme)
 
 
 def poisons(value: Tensor) -> list[Tensor]:
