@@ -36,6 +36,8 @@ class Memory:
         self.first_owner: dict[int, Owning] = {}
         self.logs: dict[int, list[Written]] = {}
         self.storages: Storages = {}
+        self.rewrites: dict[int, int] = {}
+        """Writes by storage that only the tensor written could see, so that nobody needs them in a log."""
         self._rest: tuple[Sequence[torch.Tensor], Sequence[torch.Tensor], set[int]] | None = (
             parameters, buffers, set() if outside is None else outside
         )  # fmt: skip
@@ -117,9 +119,13 @@ class Memory:
         return Seen(owner, overlays, here)
 
     def log_length(self, key: int | None) -> int:
-        """Returns how many writes a storage has had."""
+        """Returns how long the log of a storage is."""
         log = self.logs.get(key) if key is not None else None
         return len(log) if log is not None else 0
+
+    def epoch(self, key: int | None) -> int:
+        """Returns how often the content of a storage has changed."""
+        return 0 if key is None else self.log_length(key) + self.rewrites.get(key, 0)
 
     def alive(self) -> list[tuple[torch.Tensor, int | None]]:
         """Returns the tensor objects of the pass that are still there, each with its storage."""

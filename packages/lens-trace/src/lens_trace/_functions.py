@@ -68,6 +68,11 @@ def _make_role(function: Any) -> Role:
         and role.write_rule == "none"
         and not (role.is_random or role.moves_object or name == "set_data")
     )
+    role.is_inplace = (
+        role.kind == OPERATION
+        and role.write_rule == "first"
+        and not (role.is_random or name == "__setitem__" or name.startswith("resize"))
+    )
     return role
 
 

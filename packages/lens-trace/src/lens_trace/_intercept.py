@@ -42,6 +42,9 @@ _is_inference = torch.is_inference_mode_enabled
 _is_autocast = torch._C._is_any_autocast_enabled
 _default_dtype = torch.get_default_dtype
 _quiet = torch._C.DisableTorchFunction
+_use_count: Any = torch._C._storage_Use_Count  # pyright: ignore[reportAttributeAccessIssue] - it has no stub
+_TENSOR_AND_STORAGE = 2
+"""How often memory is referred to that one tensor has: by it, and by the Python object of the storage."""
 _plain_types = ((), (_Tensor,), (_Parameter,), (_Tensor, _Parameter), (_Parameter, _Tensor))
 _weak = weakref.ref
 _frame = sys._getframe
@@ -73,9 +76,9 @@ class RecordingMode(TorchFunctionMode, CallNotes):
     def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         """Sees one call.
 
-        Written out here is what nearly every call is: a function that writes nothing, draws nothing and returns one
-        tensor.  It is the same as `_run` followed by `note_call`, in one piece, since calls between Python functions
-        would cost as much again.
+        Written out here is what nearly every call is: a function that draws nothing, returns one tensor, and writes
+        nothing or only what nobody else looks at.  It is the same as `_run` followed by `note_call`, in one piece,
+        since calls between Python functions would cost as much again.
         """
         try:
             role = self._roles.get(func)
@@ -84,8 +87,16 @@ class RecordingMode(TorchFunctionMode, CallNotes):
         if role is None:
             with _quiet():
                 role = role_of(func)
+        target = None
         if types or not (role.is_simple and self.is_simple) or (kwargs and "out" in kwargs):
-            return self._tell_apart(role, func, types, args, kwargs or _nothing)
+            if role.kind == METADATA:
+                return func(*args, **kwargs) if kwargs else func(*args)
+            if types or not self.is_simple or not args:
+                return self._tell_apart(role, func, types, args, kwargs or _nothing)
+            if role.is_inplace and self._is_alone(args[0]):
+                target = args[0]
+            elif not (role.quiet_at is not None and len(args) > role.quiet_at and args[role.quiet_at] is False):
+                return self._tell_apart(role, func, types, args, kwargs or _nothing)
         recorder, owners, first_owner, logs, storages, rows, parameter_of, next_operation = self.tables
         held: list[Any] = []
         make = Row
@@ -136,8 +147,9 @@ class RecordingMode(TorchFunctionMode, CallNotes):
             note_failed_call(recorder, error, role, args, kwargs or _nothing, self.module)
             raise
         frame = _frame(1)
-        if type(result) is not _Tensor:
-            self.note_call(role, func, args, kwargs or _nothing, tuple(held), named, (), result, elapsed, frame)
+        if type(result) is not _Tensor or (target is not None and result is not target):
+            writes = () if target is None else [((0,), target)]
+            self.note_call(role, func, args, kwargs or _nothing, tuple(held), named, writes, result, elapsed, frame)
             return result
         try:
             storage, shape = _storage_of(result), result.shape
@@ -177,18 +189,23 @@ class RecordingMode(TorchFunctionMode, CallNotes):
             user, shape, result.dtype, result.device, requires_grad, grad_type_of(result) if requires_grad else None,
         )  # fmt: skip
         rows.append(row)
+        epoch = 0
         if key not in first_owner:
             storages[key] = memory
             first_owner[key] = row
+        elif target is not None:  # what it held before is nowhere to be seen any more
+            recorder.rewrite(row, target, key)
+            epoch = recorder.memory.epoch(key)
         else:  # a view, or an argument handed on: that is still the same parameter or buffer
             if logs and key in logs:
                 row.seen = len(logs[key])
+            epoch = recorder.memory.epoch(key)
             previous = owners.get(id(result))
             if previous is not None and previous.reference() is result:
                 row.reference, row.parameter, row.buffer = previous.reference, previous.parameter, previous.buffer
         owners[id(result)] = row
         if recorder.keeps_all:
-            recorder.saver.save(operation, result, key, row.seen)
+            recorder.saver.save(operation, result, key, epoch)
         elif recorder.keeps_ids is not None or recorder.asks_record:
             recorder.consider(row, result, key)
             if recorder.is_done:
@@ -197,8 +214,6 @@ class RecordingMode(TorchFunctionMode, CallNotes):
 
     def _tell_apart(self, role: Role, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         kind = role.kind
-        if kind == METADATA:
-            return func(*args, **kwargs) if kwargs else func(*args)
         if self.recorder.is_done:
             return self.after_stop(func, args, kwargs)
         if (
@@ -224,6 +239,28 @@ class RecordingMode(TorchFunctionMode, CallNotes):
             return self.let_escape(role, func, args, kwargs)
         assert kind == PLAIN
         return func(*args, **kwargs)
+
+    def _is_alone(self, value: Any) -> bool:
+        """Tells whether a tensor's memory was made in this pass and nobody but the tensor looks at it.
+
+        Then a write changes one value and no other.  What is kept of it is protected here.
+        """
+        recorder = self.recorder
+        owner = recorder.memory.owners.get(id(value))
+        if type(value) is not _Tensor or owner is None or owner.reference() is not value or type(owner) is Owner:
+            return False
+        key = owner.storage
+        if key is None or key in recorder.saver.outside:
+            return False
+        try:
+            storage = _storage_of(value)
+        except (RuntimeError, NotImplementedError):
+            return False
+        if _use_count(storage._cdata) != _TENSOR_AND_STORAGE:
+            return False
+        if recorder.saver.payloads:
+            recorder.saver.before_write(key)
+        return True
 
     # -- composites ---------------------------------------------------------------------------------------------
 

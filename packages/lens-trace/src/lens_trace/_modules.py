@@ -1,8 +1,8 @@
 """Which module does an operation run in, and what does each module return?
 
-For the length of a trace `torch.nn.Module._call_impl` is wrapped (once for the process, however many traces run; taken
-off when the last one ends).  Compared with forward hooks the wrapper sees keyword arguments and what the module's own
-hooks made of the result, is left by every exception, and costs less.
+For the length of a trace `torch.nn.Module._call_impl` runs other code (once for the process, however many traces run;
+its own again when the last one ends).  Compared with forward hooks the wrapper sees keyword arguments and what the
+module's own hooks made of the result, is left by every exception, and costs less.
 
 When a module returns, its result gets an operation of its own in three cases:
 
@@ -18,6 +18,7 @@ import sys
 import threading
 from collections.abc import Callable
 from time import perf_counter_ns
+from types import CodeType, FunctionType
 from typing import Any
 
 import torch
@@ -51,9 +52,51 @@ def _pass_on(tensor: torch.Tensor) -> torch.Tensor:
 _identity = Role(_pass_on, OPERATION, "identity", "identity", "identity")
 
 
-def wrapped_call(original: Callable[..., Any]) -> Callable[..., Any]:
-    """Returns the wrapper for `Module._call_impl`, which every way of calling a module ends in."""
+def enter_calls() -> Callable[[], None]:
+    """Sees every module call from now on; returns what undoes it.
 
+    `Module._call_impl`, which every way of calling a module ends in, stays the function that it is and is lent other
+    code.  Setting an attribute of the class would cost more: Python then forgets what it knows of `Module` and of each
+    of its subclasses, hundreds in a usual process, and looks all of it up again.
+    """
+    function: Any = vars(torch.nn.Module)["_call_impl"]
+    if type(function) is not FunctionType or function.__closure__:  # somebody has put something there
+        border_code[0], original_call[0] = getattr(function, "__code__", None), function
+        setattr(torch.nn.Module, "_call_impl", FunctionType(_entry_to(function), globals()))  # noqa: B010 - as above
+        return lambda: setattr(torch.nn.Module, "_call_impl", function)
+    own = function.__code__
+    if _lent[0] is not own:  # made once, traces are many
+        original = FunctionType(own, function.__globals__, function.__name__, function.__defaults__)
+        _lent[:] = own, original, _entry_to(original)
+    border_code[0], original_call[0], function.__code__ = _lent
+
+    def undo() -> None:
+        function.__code__ = own
+
+    return undo
+
+
+_lent: list[Any] = [None, None, None]
+"""Code that is torch's own, a function with that code, and what is lent in its place."""
+original_call: list[Any] = [None]
+"""What a module call runs when nobody looks."""
+
+
+def _entry_to(original: Callable[..., Any]) -> CodeType:
+    """Returns code that hands a call to the wrapper, whatever function it is lent to: it asks no name and no cell."""
+    consts = tuple(_wrapped_call(original) if const == _WRAPPER else const for const in _entry.__code__.co_consts)
+    return _entry.__code__.replace(co_consts=consts)
+
+
+_WRAPPER = "the wrapper"
+
+
+def _entry(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+    wrapper: Any = "the wrapper"  # whose place the wrapper itself takes
+    return wrapper(self, *args, **kwargs)
+
+
+def _wrapped_call(original: Callable[..., Any]) -> Callable[..., Any]:
     def _call_impl(self: torch.nn.Module, /, *args: Any, **kwargs: Any) -> Any:
         modes = active.modes
         if len(modes) != 1:
@@ -67,7 +110,7 @@ def wrapped_call(original: Callable[..., Any]) -> Callable[..., Any]:
                 return _pass_through(mode, original, self, args, kwargs)
             module = recorder.state.add_module(self)
         outside = mode.module
-        user = mode.place_of_call(_frame(2))  # the frame in between belongs to torch
+        user = mode.place_of_call(_frame(3))  # the frames in between belong to `enter_calls` and torch
         if len(args) == 1 and not kwargs and (owner := owners.get(id(value := args[0]))) and owner.reference() is value:
             inputs = owner.operation
         else:
@@ -86,7 +129,7 @@ def wrapped_call(original: Callable[..., Any]) -> Callable[..., Any]:
                 and (owner := owners.get(id(result))) is not None
                 and owner.operation >= first
                 and owner.reference() is result
-                and not logs
+                and (not logs or owner.storage not in logs or len(logs[owner.storage]) <= owner.seen)
                 and recorder.keeps_outputs_of is None
             ):  # what nearly every module does: returns one tensor that it made, and nothing was written anywhere
                 row.outputs = owner.operation
@@ -102,8 +145,6 @@ def wrapped_call(original: Callable[..., Any]) -> Callable[..., Any]:
             row.last = len(rows)
             mode.module = outside
 
-    _call_impl.__wrapped__ = original  # pyright: ignore[reportFunctionMemberAccess]
-    border_code[0] = getattr(original, "__code__", _call_impl.__code__)
     return _call_impl
 
 
@@ -112,7 +153,7 @@ def _pass_through(
 ) -> Any:
     # Not a module call of its own, but a border all the same: the user's place is where this one was called.
     outside = mode.module
-    mode.module = ModuleRow(None, -1, outside, outside.thread, mode.place_of_call(_frame(3)), ())
+    mode.module = ModuleRow(None, -1, outside, outside.thread, mode.place_of_call(calling_frame()), ())
     try:
         return original(module, *args, **kwargs)
     finally:
@@ -124,7 +165,7 @@ def call_model(mode: RecordingMode, model: torch.nn.Module, args: tuple[Any, ...
     usual = torch.nn.Module.__call__
     if type(model).__call__ is usual:
         return model(*args, **kwargs)
-    original = torch.nn.Module._call_impl.__wrapped__  # pyright: ignore[reportFunctionMemberAccess]
+    original = original_call[0]
 
     def once(*args: Any, **kwargs: Any) -> Any:
         # Its `__call__` may well go on to the usual one: that is the same call.
@@ -233,7 +274,7 @@ def _leave(mode: RecordingMode, row: ModuleRow, module: torch.nn.Module, args: A
     for leaf, reference in seen:
         is_written_through_a_view = isinstance(reference, Seen) and bool(reference.overlays)
         if not made_inside or is_written_through_a_view:
-            mode.record_identity(_identity, leaf, sys._getframe(3))
+            mode.record_identity(_identity, leaf, sys._getframe(4))
         owner = memory.find(leaf)
         if owner is not None and owner.operation >= 0:
             outputs.append(owner.operation)
@@ -257,7 +298,7 @@ def _held_by(module: torch.nn.Module, tensors: list[torch.Tensor]) -> list[torch
 
 def _note_opaque(mode: RecordingMode, module: torch.nn.Module, args: Any, kwargs: Any, unseen: list[Any]) -> None:
     role = Role(module, OPERATION, type(module).__name__, type(module).__qualname__, "module")
-    mode.record_opaque(role, module, args, kwargs, unseen, sys._getframe(4))
+    mode.record_opaque(role, module, args, kwargs, unseen, sys._getframe(5))
 
 
 def _keep_if_chosen(recorder: Recorder, row: ModuleRow, operation: int, tensor: torch.Tensor) -> None:

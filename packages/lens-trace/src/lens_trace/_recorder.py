@@ -134,9 +134,13 @@ class Recorder:
         """Returns what a tensor argument refers to; a tensor that nobody has seen becomes a source of its own."""
         owner = self.memory.owners.get(id(tensor))
         if owner is None or owner.reference() is not tensor:
-            owner = None if id(tensor) in self.state.parameter_of else self.memory.find(tensor)
-            if owner is None or (owner.is_stray and self.state.holds(tensor)):
-                owner = self.adopt(tensor)
+            known = self.state.buffer_of.get(id(tensor))
+            if known is not None and not self.has_escaped and type(tensor) is _Tensor:
+                owner = self._adopt_buffer(tensor, known[1])
+            else:
+                owner = None if id(tensor) in self.state.parameter_of else self.memory.find(tensor)
+                if owner is None or (owner.is_stray and self.state.holds(tensor)):
+                    owner = self.adopt(tensor)
         if owner.storage is None and owner.operation < 0:
             self.memory.locate(tensor, owner)
         if self.has_escaped and owner.storage is not None and self.outside.is_watched(owner.storage):
@@ -159,8 +163,10 @@ class Recorder:
             owner = self._adopt_twin(tensor)
             if owner is not None:
                 return owner
-            key = self.memory.storage_key(tensor)
             known = self.state.buffer_of.get(id(tensor))
+            if known is not None and not isinstance(tensor, _Parameter):
+                return self._adopt_buffer(tensor, known[1])
+            key = self.memory.storage_key(tensor)
             if key is not None:
                 self.saver.outside.add(key)
             if isinstance(tensor, _Parameter):
@@ -169,14 +175,29 @@ class Recorder:
                 self.state.parameter_of[id(tensor)] = parameter
             if parameter is not None:
                 owner = Owner(Held(tensor), -1, key, None, 0, parameter)
-            elif known is not None and known[0] is tensor:
-                operation = self._source("buffer", tensor, key, buffer=known[1])
-                owner = Owner(Held(tensor), operation, key, buffer=known[1])
             else:
                 operation = self._source("constant", tensor, key)
                 self.constants.append((operation, tensor))
                 owner = Owner(weakref.ref(tensor), operation, key, None, self.memory.log_length(key))
             self.memory.own(tensor, owner)
+            return owner
+
+    def _adopt_buffer(self, tensor: torch.Tensor, number: int) -> Owner:
+        memory = self.memory
+        with self.lock:
+            key = memory.storage_key(tensor)
+            if key is not None:
+                self.saver.outside.add(key)
+            operation = self.next_operation()
+            shape, dtype, device, layout, _, requires_grad, nbytes, is_dead = spec_of(tensor, key)
+            row = Row(
+                no_tensor, operation, key, None, (), None, None, (), (), 0, None, 0, None, shape, dtype, device,
+                requires_grad, None, None, 0, None, number, False, "buffer", None, None, (), layout, nbytes, is_dead,
+            )  # fmt: skip
+            self.rows.append(row)
+            self.consider(row, tensor, key)
+            owner = Owner(Held(tensor), operation, key, None, 0, None, number)
+            memory.own(tensor, owner)
             return owner
 
     def add_input(self, tensor: torch.Tensor, path: tuple[int | str, ...], name: str) -> None:
@@ -199,14 +220,13 @@ class Recorder:
         return operation
 
     def _source(self, kind: str, tensor: torch.Tensor, key: int | None, *, path: tuple[int | str, ...] = (),
-                name: str | None = None, source: Reference | None = None,
-                buffer: int | None = None) -> int:  # fmt: skip
+                name: str | None = None, source: Reference | None = None) -> int:  # fmt: skip
         operation = self.next_operation()
         grad_type = grad_type_of(tensor) if kind == "output" else None
         shape, dtype, device, layout, _, requires_grad, nbytes, is_dead = spec_of(tensor, key)
         row = Row(
             no_tensor, operation, key, None, (), None, None, (), (), 0, None, 0, None, shape, dtype, device,
-            requires_grad, grad_type, buffer=buffer, kind=kind, path=path, layout=layout, nbytes=nbytes,
+            requires_grad, grad_type, kind=kind, path=path, layout=layout, nbytes=nbytes,
             is_dead=is_dead, source=source, name=name,
         )  # fmt: skip
         self.rows.append(row)
@@ -230,12 +250,12 @@ class Recorder:
                 wanted = bool(self.predicate(self.record_of(row)))
         if wanted and not row.is_dead:
             save = self.saver.save_state if row.kind == "buffer" else self.saver.save
-            save(row.operation, tensor, key, self.memory.log_length(key))
+            save(row.operation, tensor, key, self.memory.epoch(key))
 
     def keep_output(self, operation: int, tensor: torch.Tensor, key: int | None) -> None:
         """Saves a value because a chosen module returned it."""
         if operation >= 0 and operation not in self.saver.payloads:
-            self.saver.save(operation, tensor, key, self.memory.log_length(key))
+            self.saver.save(operation, tensor, key, self.memory.epoch(key))
 
     # -- writes -------------------------------------------------------------------------------------------------
 
@@ -263,6 +283,15 @@ class Recorder:
             owner = Owner(weakref.ref(tensor), operation, key, write, seen)
         self.memory.own(tensor, owner)
         self.saver.wrote(operation, tensor, key)
+
+    def rewrite(self, row: Row, tensor: torch.Tensor, key: int) -> None:
+        """Notes that an operation wrote a tensor that nobody else shares memory with: the row owns all of it."""
+        memory = self.memory
+        row.is_inplace = True
+        row.seen = memory.log_length(key)
+        memory.first_owner[key] = row
+        memory.rewrites[key] = memory.rewrites.get(key, 0) + 1
+        self.saver.wrote(row.operation, tensor, key)
 
     def before_swap(self, *tensors: torch.Tensor) -> None:
         """Protects two tensors whose contents are about to be exchanged, and sees to it that both are known."""
@@ -297,7 +326,9 @@ class Recorder:
 
     def _adopt_twin(self, tensor: torch.Tensor) -> Owning | None:
         # Memory that was handed out comes back by a way that was not seen.
-        known = self.outside.same_as(tensor) if self.has_escaped else None
+        if not self.has_escaped:
+            return None
+        known = self.outside.same_as(tensor)
         owner = None if known is None else self.memory.find(known)
         key = self.memory.storage_key(tensor)
         if owner is None or key is None or owner.storage is None:

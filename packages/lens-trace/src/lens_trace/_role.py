@@ -26,6 +26,7 @@ class Role:
         "family",
         "frozen",
         "function",
+        "is_inplace",
         "is_random",
         "is_simple",
         "kind",
@@ -33,6 +34,7 @@ class Role:
         "name",
         "opened",
         "qualified_name",
+        "quiet_at",
         "write_rule",
         "written",
     )  # fmt: skip
@@ -50,3 +52,8 @@ class Role:
         self.moves_object = False
         self.frozen: Any = None
         self.is_simple = False
+        """Writes nothing, draws nothing."""
+        self.is_inplace = False
+        """Writes its first argument, returns it, and leaves where that lies as it is."""
+        self.quiet_at: int | None = None
+        """Position of the argument that is False where a call writes nothing."""

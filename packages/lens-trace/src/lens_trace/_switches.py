@@ -24,7 +24,7 @@ import torch
 from lens_trace._backward_memory import lift_for_transforms
 from lens_trace._composites import enter_composites
 from lens_trace._intercept import RecordingMode
-from lens_trace._modules import active, wrapped_call
+from lens_trace._modules import active, enter_calls
 from lens_trace._undispatched import made_once, replace, undo_all, wrap_scripted, wrap_undispatched
 
 _lock = threading.RLock()
@@ -160,10 +160,6 @@ def _enter_composites() -> Callable[[], None]:
     return enter_composites(RecordingMode)
 
 
-def _wrap_modules() -> Callable[[], None]:
-    return replace(torch.nn.Module, "_call_impl", wrapped_call)
-
-
 def _lift_hooks() -> Callable[[], None]:
     return replace(torch.autograd.graph, "disable_saved_tensors_hooks", lift_for_transforms)
 
@@ -269,7 +265,7 @@ def _forget_in_child() -> None:
 
 _results = _Counted(_switch_fastpath_off, _force_eager, _watch_compile)
 _watching = _Counted(
-    _enter_composites, _wrap_modules, wrap_scripted, wrap_undispatched, _lift_hooks, _wrap_threads,
+    _enter_composites, enter_calls, wrap_scripted, wrap_undispatched, _lift_hooks, _wrap_threads,
     _raise_recursion_limit, _pause_collector,
 )  # fmt: skip
 

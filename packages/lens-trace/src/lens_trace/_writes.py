@@ -43,7 +43,7 @@ def find_writes(role: Role) -> None:
         role.moves_object = True
         return
     if name in _RUNNING_STATISTICS and role.family in ("function", "operator", "method"):
-        role.write_rule = "running_statistics"
+        role.write_rule, role.quiet_at = "running_statistics", _RUNNING_STATISTICS[name][1]
         return
     if name == "set_data":
         return
