@@ -6,11 +6,12 @@
 
 Each model runs plainly, with forward hooks on every module that keep their outputs, with a mode that holds the output
 of every operation and copies what is about to be overwritten, traced keeping everything, traced keeping nothing, and
-traced with the history built.  The third is the floor of keeping everything: it does nothing but hold that memory.  The
-order turns by one each round, so that no way always finds the heap as the same other one left it; a ratio is the median
-of the ratios within the rounds.  A pass of few milliseconds is run several times a sample, since one alone would mostly
-measure cold caches.  Peak memory comes from fresh processes:
-growth over the model at rest, after one plain pass.  The output is Markdown, made to be pasted into docs/benchmarks.md.
+traced with the history built.  The third is the floor of keeping everything: it does nothing but hold that memory.  Every
+sample follows a plain pass that is not measured, so that each way finds heap and caches as a plain pass leaves them, not
+as the way before it did (memory given back to the system by one way would be paid for by the next); the order is drawn
+anew each round.  A ratio is the median of the ratios within the rounds.  A pass of few milliseconds is run several times
+a sample, since one alone would mostly measure cold caches.  Peak memory comes from fresh processes: growth over the
+model at rest, after one plain pass.  The output is Markdown, made to be pasted into docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import importlib.util
 import json
 import os
 import platform
+import random
 import re
 import statistics
 import subprocess
@@ -184,6 +186,8 @@ if importlib.util.find_spec("torchlens"):
 
 
 SHORTEST_SAMPLE_S = 0.02
+SHORTEST_SERIES_S = 1.5
+MOST_ROUNDS = 50
 SHAPES = {
     "mlp": "50 x (Linear(4, 4), ReLU), batch 1",
     "rnn": "unrolled, 6,667 steps",
@@ -203,18 +207,21 @@ def measure(name: str, repeats: int) -> dict[str, Any]:
     times: dict[str, list[float]] = {way: [] for way in WAYS}
     with torch.no_grad():
         operations = len(lens_trace.trace(case[0], case[1], case[2], keep=lens_trace.nothing).trace.operations)
+        _plain(case)
         start = time.perf_counter()
         _plain(case)
-        passes = max(1, round(SHORTEST_SAMPLE_S / (time.perf_counter() - start)))
-        ways = list(WAYS)
-        for round_number in range(repeats + 1):
-            turn = round_number % len(ways)
-            for way in ways[turn:] + ways[:turn]:
+        once = time.perf_counter() - start
+        passes = max(1, round(SHORTEST_SAMPLE_S / once))
+        rounds = max(repeats, min(MOST_ROUNDS, round(SHORTEST_SERIES_S / (passes * once))))
+        draw = random.Random(0)
+        for round_number in range(rounds + 1):
+            for way in draw.sample(list(WAYS), len(WAYS)):
                 run = WAYS[way]
                 if way == "torchlens" and round_number > 1:  # it takes seconds to minutes
                     continue
                 count = 1 if way == "torchlens" else passes
                 gc.collect()
+                _plain(case)
                 start = time.perf_counter()
                 for _ in range(count):
                     run(case)
@@ -345,7 +352,7 @@ def main() -> None:
     """Prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="*", choices=sorted(CASES))
-    parser.add_argument("--repeats", type=int, default=9, help="samples of each way (default 9)")
+    parser.add_argument("--repeats", type=int, default=9, help="samples of each way, more of short ones (default 9)")
     parser.add_argument("--json", help="file to write the raw figures to")
     parser.add_argument("--peak", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
