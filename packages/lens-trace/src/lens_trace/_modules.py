@@ -116,8 +116,12 @@ def _wrapped_call(original: Callable[..., Any]) -> Callable[..., Any]:
         else:
             inputs = _inputs(recorder, args, kwargs)
         first = len(rows)
+        try:
+            training = self.training
+        except AttributeError:  # a frozen scripted module has no flag
+            training = False
         row = ModuleRow(
-            recorder.next_module_call(), module, outside, outside.thread, user, inputs, _training(self), first,
+            recorder.next_module_call(), module, outside, outside.thread, user, inputs, training, first,
             perf_counter_ns(),
         )  # fmt: skip
         recorder.module_rows.append(row)

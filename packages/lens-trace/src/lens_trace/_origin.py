@@ -36,6 +36,18 @@ class Origins:
         known: it was found when the module was entered.
         """
         through, user, known = self._through, None, self.module.user
+        code, outer = frame.f_code, frame.f_back
+        if (
+            not through
+            and outer is not None
+            and _file_kind(code.co_filename) == COMPOSITES
+            and type(frame.f_globals) is dict
+        ):  # most often the user's forward called it, or that of one of torch's modules
+            kind = _file_kind(outer.f_code.co_filename)
+            if kind == OUTSIDE:
+                return (code,), (outer.f_code, outer.f_lasti)
+            if kind == INSIDE and known is not None and outer.f_back.f_code is border_code[0]:
+                return (code,), known
         entered: tuple[Any, ...] = ()
         looks_for_composites = True
         border = border_code[0]
