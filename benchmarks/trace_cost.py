@@ -6,12 +6,13 @@
 
 Each model runs plainly, with forward hooks on every module that keep their outputs, with a mode that holds the output
 of every operation and copies what is about to be overwritten, traced keeping everything, traced keeping nothing, and
-traced with the history built.  The third is the floor of keeping everything: it does nothing but hold that memory.  Every
-sample follows a plain pass that is not measured, so that each way finds heap and caches as a plain pass leaves them, not
-as the way before it did (memory given back to the system by one way would be paid for by the next); the order is drawn
-anew each round.  A ratio is the median of the ratios within the rounds.  A pass of few milliseconds is run several times
-a sample, since one alone would mostly measure cold caches.  Peak memory comes from fresh processes: growth over the
-model at rest, after one plain pass.  The output is Markdown, made to be pasted into docs/benchmarks.md.
+traced with the history built.  The third is the floor of keeping everything: it does nothing but hold that memory.
+
+Every sample follows a plain pass that is not measured, so that each way finds heap and caches as a plain pass leaves
+them, not as the way before it did (memory that one way gives back to the system would be paid for by the next); the
+order is drawn anew each round.  A ratio is the median of the ratios within the rounds.  A pass of few milliseconds is
+run several times a sample, since one alone would mostly measure cold caches.  Peak memory comes from fresh processes:
+growth over the model at rest, after one plain pass.  The output is Markdown, made to be pasted into docs/benchmarks.md.
 """
 
 from __future__ import annotations

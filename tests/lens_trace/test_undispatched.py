@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -103,3 +104,13 @@ def test_both_of_two_nested_traces_see_a_round_trip_through_numpy() -> None:
     outer = edges(traced(forward, X))
     assert edges(inner[0]) == [("input", []), ("mul", [0]), ("from_numpy", [1]), ("add", [2]), ("output", [3])]
     assert outer[1:4] == [("mul", [0]), ("from_numpy", [1]), ("add", [2])]
+
+
+def test_swapping_captured_before_the_trace_is_followed() -> None:
+    def forward(x: torch.Tensor, swap: Callable[..., None] = torch.utils.swap_tensors) -> torch.Tensor:
+        a, b = x * 2, x * 3
+        swap(a, b)
+        return a + 1
+
+    recording = traced(forward, X)
+    assert [int(p.operation) for p in find(recording, "add").parents] == [find(recording, "mul", 1).id]

@@ -18,7 +18,6 @@ import sys
 import threading
 from collections.abc import Callable
 from time import perf_counter_ns
-from types import CodeType, FunctionType
 from typing import Any
 
 import torch
@@ -27,6 +26,7 @@ from lens_trace._intercept import RecordingMode
 from lens_trace._leaves import plain_leaves
 from lens_trace._notes import note_failed_module
 from lens_trace._recorder import ATOMS, Recorder
+from lens_trace._replacing import replace
 from lens_trace._role import OPERATION, Role
 from lens_trace._rows import ModuleRow, Owning, Reference, Seen
 from lens_trace._sites import border_code, calling_frame
@@ -53,47 +53,15 @@ _identity = Role(_pass_on, OPERATION, "identity", "identity", "identity")
 
 
 def enter_calls() -> Callable[[], None]:
-    """Sees every module call from now on; returns what undoes it.
-
-    `Module._call_impl`, which every way of calling a module ends in, stays the function that it is and is lent other
-    code.  Setting an attribute of the class would cost more: Python then forgets what it knows of `Module` and of each
-    of its subclasses, hundreds in a usual process, and looks all of it up again.
-    """
-    function: Any = vars(torch.nn.Module)["_call_impl"]
-    if type(function) is not FunctionType or function.__closure__:  # somebody has put something there
-        border_code[0], original_call[0] = getattr(function, "__code__", None), function
-        setattr(torch.nn.Module, "_call_impl", FunctionType(_entry_to(function), globals()))  # noqa: B010 - as above
-        return lambda: setattr(torch.nn.Module, "_call_impl", function)
-    own = function.__code__
-    if _lent[0] is not own:  # made once, traces are many
-        original = FunctionType(own, function.__globals__, function.__name__, function.__defaults__)
-        _lent[:] = own, original, _entry_to(original)
-    border_code[0], original_call[0], function.__code__ = _lent
-
-    def undo() -> None:
-        function.__code__ = own
-
-    return undo
+    """Sees every module call from now on; returns what undoes it."""
+    replaced = replace(torch.nn.Module, "_call_impl", _wrapped_call)
+    original_call[0] = replaced.original
+    border_code[0] = getattr(replaced.original, "__code__", None)
+    return replaced.undo
 
 
-_lent: list[Any] = [None, None, None]
-"""Code that is torch's own, a function with that code, and what is lent in its place."""
 original_call: list[Any] = [None]
 """What a module call runs when nobody looks."""
-
-
-def _entry_to(original: Callable[..., Any]) -> CodeType:
-    """Returns code that hands a call to the wrapper, whatever function it is lent to: it asks no name and no cell."""
-    consts = tuple(_wrapped_call(original) if const == _WRAPPER else const for const in _entry.__code__.co_consts)
-    return _entry.__code__.replace(co_consts=consts)
-
-
-_WRAPPER = "the wrapper"
-
-
-def _entry(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-    wrapper: Any = "the wrapper"  # whose place the wrapper itself takes
-    return wrapper(self, *args, **kwargs)
 
 
 def _wrapped_call(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -110,7 +78,7 @@ def _wrapped_call(original: Callable[..., Any]) -> Callable[..., Any]:
                 return _pass_through(mode, original, self, args, kwargs)
             module = recorder.state.add_module(self)
         outside = mode.module
-        user = mode.place_of_call(_frame(3))  # the frames in between belong to `enter_calls` and torch
+        user = mode.place_of_call(_frame(3))  # the frames in between belong to what is lent and to torch
         if len(args) == 1 and not kwargs and (owner := owners.get(id(value := args[0]))) and owner.reference() is value:
             inputs = owner.operation
         else:

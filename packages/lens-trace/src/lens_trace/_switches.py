@@ -25,7 +25,8 @@ from lens_trace._backward_memory import lift_for_transforms
 from lens_trace._composites import enter_composites
 from lens_trace._intercept import RecordingMode
 from lens_trace._modules import active, enter_calls
-from lens_trace._undispatched import made_once, replace, undo_all, wrap_scripted, wrap_undispatched
+from lens_trace._replacing import made_once, replace, undo_all
+from lens_trace._undispatched import wrap_scripted, wrap_undispatched
 
 _lock = threading.RLock()
 _RECURSION_FACTOR = 4
@@ -136,7 +137,7 @@ def _force_eager() -> Callable[[], None]:
 
 def _watch_compile() -> Callable[[], None]:
     # `torch.cond`, `while_loop` and flex attention compile themselves, and may be the first that do.
-    return replace(torch, "compile", _wrap_compile)
+    return replace(torch, "compile", _wrap_compile).undo
 
 
 @made_once
@@ -161,13 +162,13 @@ def _enter_composites() -> Callable[[], None]:
 
 
 def _lift_hooks() -> Callable[[], None]:
-    return replace(torch.autograd.graph, "disable_saved_tensors_hooks", lift_for_transforms)
+    return replace(torch.autograd.graph, "disable_saved_tensors_hooks", lift_for_transforms).undo
 
 
 def _wrap_threads() -> Callable[[], None]:
     undo = [
-        replace(threading.Thread, "start", _wrap_start),
-        replace(concurrent.futures.ThreadPoolExecutor, "submit", _wrap_submit),
+        replace(threading.Thread, "start", _wrap_start).undo,
+        replace(concurrent.futures.ThreadPoolExecutor, "submit", _wrap_submit).undo,
     ]
     return lambda: undo_all(undo)
 

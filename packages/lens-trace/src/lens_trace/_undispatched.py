@@ -1,8 +1,8 @@
 """How is seen what PyTorch does not dispatch?
 
-`torch.from_numpy`, dlpack, TorchScript, `Tensor.set_`, `swap_tensors` never reach a mode.  They are wrapped by name for
-the length of a trace (`lens_trace._switches` counts the traces); outside of one they are torch's own again.  A function
-that the model took hold of before is not seen: what it returns is then known by its memory, or is a source.
+`torch.from_numpy`, dlpack, TorchScript, `Tensor.set_`, `swap_tensors` never reach a mode.  They are wrapped for the
+length of a trace (`lens_trace._switches` counts the traces); outside of one they are torch's own again.  A function in
+C that the model took hold of before is not seen: what it returns is then known by its memory, or is a source.
 """
 
 from __future__ import annotations
@@ -18,32 +18,14 @@ import torch
 
 from lens_trace._intercept import RecordingMode
 from lens_trace._modules import active
+from lens_trace._replacing import made_once, replace, undo_all
 from lens_trace._role import OPERATION, Role
-
-
-def made_once(wrap: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Returns a wrapping function that remembers what it made of torch's own function: traces are many."""
-    known: list[Any] = [None, None]
-
-    def wrapped(original: Any) -> Any:
-        if known[0] is original:
-            return known[1]
-        made = wrap(original)
-        if str(getattr(original, "__module__", None) or "torch").partition(".")[0] in (
-            "torch",
-            "threading",
-            "concurrent",
-        ):
-            known[:] = original, made  # what somebody else has put there is not kept alive
-        return made
-
-    return wrapped
 
 
 def wrap_scripted() -> Callable[[], None]:
     """Makes every call of a scripted function or method one operation; returns what undoes it."""
     undo = [
-        replace(kind, "__call__", _wrap_scripted_call)
+        replace(kind, "__call__", _wrap_scripted_call).undo
         for kind in (torch._C.ScriptFunction, torch._C.ScriptMethod)
         if "__call__" in vars(kind)
     ]
@@ -54,13 +36,13 @@ def wrap_undispatched() -> Callable[[], None]:
     """Wraps the other functions; returns what undoes it."""
     dlpack = sys.modules.get("torch.utils.dlpack")
     undo = [
-        replace(owner, name, wrap)
+        replace(owner, name, wrap).undo
         for owner, wrappers in ((torch, _OF_TORCH), (torch.nested, _OF_NESTED), (dlpack, _OF_DLPACK))
         for name, wrap in wrappers.items()
         if hasattr(owner, name)
     ]
     undo.append(_shadow_set())
-    undo.append(replace(torch.utils, "swap_tensors", _wrap_swap))
+    undo.append(replace(torch.utils, "swap_tensors", _wrap_swap).undo)
     return lambda: undo_all(undo)
 
 
@@ -183,19 +165,6 @@ def _shadow_set() -> Callable[[], None]:
             delattr(torch.Tensor, "set_")
 
     return undo
-
-
-def undo_all(steps: list[Callable[[], None]]) -> None:
-    """Undoes steps, the last one first."""
-    for step in reversed(steps):
-        step()
-
-
-def replace(owner: Any, name: str, wrap: Callable[[Any], Any]) -> Callable[[], None]:
-    """Sets a wrapper in place of an attribute; returns what undoes it."""
-    before = vars(owner)[name]
-    setattr(owner, name, wrap(before))
-    return lambda: setattr(owner, name, before)
 
 
 _foreign, _plain, _escaping = (RecordingMode.run_foreign, RecordingMode.run_outside_protocol, RecordingMode.let_escape)
