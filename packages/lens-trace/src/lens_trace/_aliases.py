@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
 from lens_trace._records import Geometry
 from lens_trace._rows import Held, Owner, Owning, Reference, Seen, Written, owner_like
-from lens_trace._storages import Storages, storage_key
+from lens_trace._storages import Storages, is_alone, storage_key
 
 _SEARCH_LIMIT = 2000
 
@@ -63,11 +64,16 @@ class Memory:
         self.owners[id(tensor)] = owner
         return owner
 
+    def tell_apart(self, storage: Any) -> None:
+        """Finds out which memory lived before the pass, unless this memory cannot be of that kind: it is new."""
+        if self._rest is not None and not is_alone(storage):
+            self.own_rest()
+
     def own_rest(self) -> None:
         """Gives every parameter its owner, and tells which memory lived before the pass.
 
-        Where no value is kept this waits until a tensor turns up that might look at such memory; parameters and buffers
-        that are used get their owners one by one.
+        This waits until a tensor turns up that might look at such memory; parameters and buffers that are used get
+        their owners one by one.
         """
         if self._rest is None:
             return
@@ -129,7 +135,11 @@ class Memory:
 
     def alive(self) -> list[tuple[torch.Tensor, int | None]]:
         """Returns the tensor objects of the pass that are still there, each with its storage."""
-        return [(t, owner.storage) for owner in self.owners.values() if (t := owner.reference()) is not None]
+        return [
+            (tensor, owner.storage)
+            for owner in self.owners.values()
+            if type(owner.reference) is not Held and (tensor := owner.reference()) is not None
+        ]
 
 
 def geometry_of(tensor: torch.Tensor) -> Geometry | None:

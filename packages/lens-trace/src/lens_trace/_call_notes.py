@@ -102,6 +102,7 @@ class CallNotes(Origins):
             recorder.log_write(tensor, first, index)
             if recorder.keeps_all or (recorder.keeps_ids is not None and first in recorder.keeps_ids):
                 key = recorder.memory.storage_key(tensor)
+                recorder.memory.own_rest()
                 recorder.saver.save_state((first, index), tensor, key, recorder.memory.epoch(key))
         if recorder.sink is not None:
             recorder.sink_call(args, kwargs, leaves)
@@ -139,6 +140,7 @@ class CallNotes(Origins):
             memory.own(tensor, row)
         if recorder.keeps_all:
             if not is_dead:
+                memory.own_rest()
                 recorder.saver.save(row.operation, tensor, key, memory.epoch(key))
         elif recorder.keeps_ids is not None or recorder.asks_record:
             recorder.consider(row, tensor, key)

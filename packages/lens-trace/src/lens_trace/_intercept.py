@@ -29,6 +29,7 @@ from lens_trace._role import COMPOSITE, ESCAPE, METADATA, OPERATION, PLAIN, READ
 from lens_trace._rows import HERE, Held, ModuleRow, Owner, Row, TrackedRow
 from lens_trace._sites import INSIDE, OUTSIDE, border_code, calling_frame, known_files
 from lens_trace._specs import grad_type_of
+from lens_trace._storages import is_alone
 from lens_trace._writes import versions_of, written_arguments
 
 _Tensor = torch.Tensor
@@ -42,9 +43,6 @@ _is_inference = torch.is_inference_mode_enabled
 _is_autocast = torch._C._is_any_autocast_enabled
 _default_dtype = torch.get_default_dtype
 _quiet = torch._C.DisableTorchFunction
-_use_count: Any = torch._C._storage_Use_Count  # pyright: ignore[reportAttributeAccessIssue] - it has no stub
-_TENSOR_AND_STORAGE = 2
-"""How often memory is referred to that one tensor has: by it, and by the Python object of the storage."""
 _plain_types = ((), (_Tensor,), (_Parameter,), (_Tensor, _Parameter), (_Parameter, _Tensor))
 _weak = weakref.ref
 _frame = sys._getframe
@@ -193,6 +191,8 @@ class RecordingMode(TorchFunctionMode, CallNotes):
         if key not in first_owner:
             storages[key] = memory
             first_owner[key] = row
+            if recorder.keeps_all:
+                recorder.memory.tell_apart(storage)
         elif target is not None:  # what it held before is nowhere to be seen any more
             recorder.rewrite(row, target, key)
             epoch = recorder.memory.epoch(key)
@@ -205,7 +205,7 @@ class RecordingMode(TorchFunctionMode, CallNotes):
                 row.reference, row.parameter, row.buffer = previous.reference, previous.parameter, previous.buffer
         owners[id(result)] = row
         if recorder.keeps_all:
-            recorder.saver.save(operation, result, key, epoch)
+            recorder.saver.save_new(operation, result, key, epoch)
         elif recorder.keeps_ids is not None or recorder.asks_record:
             recorder.consider(row, result, key)
             if recorder.is_done:
@@ -256,7 +256,7 @@ class RecordingMode(TorchFunctionMode, CallNotes):
             storage = _storage_of(value)
         except (RuntimeError, NotImplementedError):
             return False
-        if _use_count(storage._cdata) != _TENSOR_AND_STORAGE:
+        if not is_alone(storage):
             return False
         if recorder.saver.payloads:
             recorder.saver.before_write(key)

@@ -68,7 +68,7 @@ class Recorder:
         self.has_escaped = False
         self.internal_errors: list[BaseException] = []
         self.outside = Outside(self.memory)
-        if keep is not nothing:
+        if not self.keeps_all and keep is not nothing:
             self.memory.own_rest()
 
     def sink_call(self, args: tuple[Any, ...], kwargs: dict[str, Any], leaves: Any) -> None:

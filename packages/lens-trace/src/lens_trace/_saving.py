@@ -22,11 +22,13 @@ from lens_trace._lazy import cloned, is_lazy_kind, lazy_clone, own_memory
 from lens_trace._notes import shown_tensor
 from lens_trace._storages import is_functorch_wrapped
 from lens_trace._tensors import Tensors
-from lens_trace._unseen import unseen
+from lens_trace._unseen import dispatch_depth, unseen
 
 Key: TypeAlias = "int | tuple[int, int]"
 
 _strided = torch.strided
+_storage_of = torch._C.TensorBase.untyped_storage
+_depth = dispatch_depth
 _WORTH_SEVERAL_THREADS = 2**17
 """Bytes from which torch copies in all its threads, while the copy behind a lazy clone is made by one of them."""
 
@@ -58,6 +60,23 @@ class Saver:
         self._transform = transform
         self._converts = device is not None or dtype is not None or transform is not None
         self._is_plain = detach and not self._converts and lazy_clone is not None
+
+    def save_new(self, key: int, tensor: torch.Tensor, storage: int, epoch: int) -> None:
+        """Saves the value of an ordinary call, as `save` does, in as few steps as can be."""
+        if not self._is_plain or _depth() or storage in self.outside or not tensor.is_cpu or tensor.is_quantized:
+            self.save(key, tensor, storage, epoch)
+            return
+        try:
+            self.payloads[key] = lazy_clone(tensor.detach() if tensor.requires_grad else tensor)  # pyright: ignore[reportOptionalCall]
+        except RuntimeError:
+            self.save(key, tensor, storage, epoch)
+            return
+        nbytes = tensor.nbytes
+        if nbytes >= _WORTH_SEVERAL_THREADS:
+            self._lazy.setdefault(storage, []).append(key)
+        place = (storage, epoch)
+        if place not in self._sizes:
+            self._sizes[place] = _storage_of(tensor).nbytes()
 
     @unseen
     def save(self, key: Key, tensor: torch.Tensor, storage: int | None, epoch: int) -> None:

@@ -24,6 +24,8 @@ _COMPRESSED = (torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.spars
 _storage_of = torch._C.TensorBase.untyped_storage
 _functorch: Any = torch._C._functorch  # pyright: ignore[reportAttributeAccessIssue] - it has no stub
 _weak = weakref.ref
+_use_count: Any = torch._C._storage_Use_Count  # pyright: ignore[reportAttributeAccessIssue] - it has no stub
+_TENSOR_AND_OBJECT = 2
 
 
 def storage_key(tensor: torch.Tensor, known: Storages) -> int | None:
@@ -34,6 +36,11 @@ def storage_key(tensor: torch.Tensor, known: Storages) -> int | None:
     reference = _weak(storage)
     known[id(reference)] = reference
     return id(reference)
+
+
+def is_alone(storage: Any) -> bool:
+    """Tells whether one tensor has this memory, and nothing else but the Python object of the storage refers to it."""
+    return _use_count(storage._cdata) == _TENSOR_AND_OBJECT
 
 
 def is_functorch_wrapped(tensor: torch.Tensor) -> bool:

@@ -16,7 +16,8 @@ import torch
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_depth: Callable[[], int] = torch._C._len_torch_dispatch_stack
+dispatch_depth: Callable[[], int] = torch._C._len_torch_dispatch_stack
+"""Tells how many modes of the user are on."""
 
 
 def unseen(function: Callable[P, R]) -> Callable[P, R]:
@@ -24,7 +25,7 @@ def unseen(function: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
-        if not _depth():
+        if not dispatch_depth():
             return function(*args, **kwargs)
         with _no_modes():
             return function(*args, **kwargs)

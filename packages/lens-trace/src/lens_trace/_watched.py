@@ -70,6 +70,10 @@ class WatchedSaver(Saver):
             else:
                 self._hand_over(self._store, key, tensor, storage, is_state=False)
 
+    def save_new(self, key: int, tensor: torch.Tensor, storage: int, epoch: int) -> None:
+        """The same for the value of an ordinary call."""
+        self.save(key, tensor, storage, epoch)
+
     def save_state(self, key: Key, tensor: torch.Tensor, storage: int | None, epoch: int) -> None:
         """The same for what is no activation and not transformed."""
         with _quiet():
