@@ -19,10 +19,10 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from lens_trace._call_notes import CallNotes, copied_arguments, current_modes, result_leaves
+from lens_trace._call_notes import copied_arguments, current_modes
 from lens_trace._functions import known_roles, role_of
 from lens_trace._notes import note_failed_call
-from lens_trace._origin import open_code
+from lens_trace._openings import Openings
 from lens_trace._recorder import ATOMS, Recorder
 from lens_trace._rng import RngState, capture_state
 from lens_trace._role import COMPOSITE, ESCAPE, METADATA, OPERATION, PLAIN, READ, Role
@@ -35,8 +35,6 @@ from lens_trace._writes import versions_of, written_arguments
 _Tensor = torch.Tensor
 _TensorBase = torch._C.TensorBase
 _Parameter = torch.nn.Parameter
-_push = torch._C._push_on_torch_function_stack
-_pop = torch._C._pop_torch_function_stack
 _storage_of = torch._C.TensorBase.untyped_storage
 _is_grad_enabled = torch.is_grad_enabled
 _is_inference = torch.is_inference_mode_enabled
@@ -50,7 +48,7 @@ _file_kind = known_files().get
 _nothing: dict[str, Any] = {}
 
 
-class RecordingMode(TorchFunctionMode, CallNotes):
+class RecordingMode(TorchFunctionMode, Openings):
     """Records what one thread does."""
 
     def __init__(self, recorder: Recorder, thread: int, module: ModuleRow | None) -> None:
@@ -59,8 +57,8 @@ class RecordingMode(TorchFunctionMode, CallNotes):
         self.module = ModuleRow(None, -1, module, thread, None, ())
         self.is_nested = torch._C._len_torch_function_stack() > 0
         self.is_simple = not self.is_nested and recorder.sink is None
-        self._opening: list[Any] = []
         self._through: tuple[Any, ...] = ()
+        self._opening: list[Any] = []
         self._delegated: list[Any] = []
         self._rng: RngState | None = None
         self._roles = known_roles()
@@ -262,71 +260,6 @@ class RecordingMode(TorchFunctionMode, CallNotes):
             recorder.saver.before_write(key)
         return True
 
-    # -- composites ---------------------------------------------------------------------------------------------
-
-    def _open(self, role: Role, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        through = self._through
-        opening = self._opening
-        opening.append(func)
-        self._through = (*self._origin(calling_frame())[0], role.qualified_name)
-        _push(self)
-        try:
-            result = role.opened(*args, **kwargs)  # pyright: ignore[reportOptionalCall] - composites are opened
-        finally:
-            _pop()
-            opening.pop()
-            self._through = through
-        if type(result) is _Tensor:
-            owner = self.recorder.memory.owners.get(id(result))
-            if owner is not None and owner.reference() is result:
-                return result
-        self._record_unseen(role, func, args, kwargs, result)
-        return result
-
-    def _has_own_protocol(self, types: Any) -> bool:
-        plain = _Tensor.__torch_function__.__func__  # pyright: ignore[reportFunctionMemberAccess]
-        disabled = torch._C._disabled_torch_function_impl
-        for kind in types:
-            own = kind.__torch_function__
-            if own is not disabled and getattr(own, "__func__", None) is not plain:
-                return True
-        return False
-
-    def _delegate(self, role: Role, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        self._delegated.append(func)
-        _push(self)
-        try:
-            result: Any = NotImplemented
-            for kind in types:
-                if kind is _Tensor or kind is _Parameter:
-                    continue
-                result = kind.__torch_function__(func, types, args, kwargs)
-                if result is not NotImplemented:
-                    break
-        finally:
-            _pop()
-            self._delegated.pop()
-        if result is NotImplemented:
-            return self._run(role, func, args, kwargs)
-        if role.kind in (OPERATION, COMPOSITE):
-            self._record_unseen(role, func, args, kwargs, result)
-        return result
-
-    def _record_unseen(self, role: Role, func: Any, args: Any, kwargs: Any, result: Any) -> None:
-        # What a composite returned although none of the parts recorded made it: then the whole is the operation.
-        with _quiet():
-            memory = self.recorder.memory
-            leaves: list[tuple[tuple[int | str, ...], torch.Tensor]] = []
-            result_leaves(result, (), leaves)
-            unseen = [
-                leaf for _, leaf in leaves
-                if memory.find(leaf) is None and not self.recorder.state.holds(leaf)
-            ]  # fmt: skip
-            if unseen:
-                held = tuple([self.recorder.template(a) for a in args])
-                named = {key: self.recorder.template(a) for key, a in kwargs.items()} if kwargs else None
-                self.note_call(role, func, args, kwargs, held, named, [], result, 0, calling_frame())
-
     # -- operations ---------------------------------------------------------------------------------------------
 
     def _run(self, role: Role, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -385,6 +318,3 @@ class RecordingMode(TorchFunctionMode, CallNotes):
     def run_outside_protocol(self, role: Role, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Runs and records a function that PyTorch does not dispatch."""
         return self._run(role, function, args, kwargs)
-
-
-open_code[0] = RecordingMode._open.__code__  # pyright: ignore[reportPrivateUsage] - of this file
