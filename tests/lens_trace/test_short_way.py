@@ -5,6 +5,7 @@ A trace with a sink takes the long way for every call, so each program runs both
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from types import FunctionType
 from typing import Any
@@ -162,3 +163,76 @@ def test_how_modules_are_called_is_the_same_function_with_the_same_code_afterwar
     lens_trace.trace(nn.ReLU(), (X,))
     assert nn.Module._call_impl is function
     assert function.__code__ is code
+
+
+def in_compressed_sparse(x: torch.Tensor) -> torch.Tensor:
+    values = x * 2
+    rows, columns = torch.tensor([0, 3, 6]), torch.tensor([0, 1, 2, 0, 1, 2])
+    sparse = torch.sparse_csr_tensor(rows, columns, values, (2, 3), check_invariants=True)
+    values.add_(1)
+    return sparse.to_dense()
+
+
+def in_vmap(x: torch.Tensor) -> torch.Tensor:
+    y = x * 2
+
+    def inside(row: torch.Tensor) -> torch.Tensor:
+        before = row * 1
+        y.add_(1)
+        return row * 2 + before
+
+    return torch.vmap(inside)(y)
+
+
+@pytest.mark.filterwarnings("ignore:Sparse:UserWarning")
+@pytest.mark.parametrize("forward", [in_compressed_sparse, in_vmap])
+def test_a_write_seen_by_a_tensor_around_the_one_written_is_no_short_one(forward: Callable[..., torch.Tensor]) -> None:
+    # That tensor holds the other as it is, so that its memory is not referred to once more.
+    model = Calls(forward)
+    model(X)  # the first vmap of a process makes tensors of its own
+    short, long = both_ways(model, X, keep=lens_trace.nothing)
+    assert_same(short, long)
+    reader = find(short, "to_dense" if forward is in_compressed_sparse else "mul", -1)
+    assert find(short, "add_").id in [p.operation for p in reader.parents]
+
+
+def test_a_batch_norm_in_eval_that_writes_its_results_somewhere_is_no_short_one() -> None:
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        results = [torch.zeros(2, 3), torch.zeros(3), torch.zeros(3)]
+        statistics = torch.zeros(3), torch.ones(3)
+        torch.native_batch_norm(x.view(2, 3), None, None, *statistics, False, 0.1, 1e-5, out=results)
+        return results[0] * 1
+
+    short, long = both_ways(Calls(forward), X)
+    assert_same(short, long)
+    assert find(short, "native_batch_norm").is_inplace
+
+
+class SavesWhatItWrote(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        y = x * 2
+        y.mul_(3)
+        ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return gradient * ctx.saved_tensors[0]
+
+
+def test_memory_that_comes_back_as_another_tensor_descends_from_the_last_write_to_all_of_it() -> None:
+    def shallow(x: torch.Tensor) -> torch.Tensor:
+        y = x * 2
+        y.add_(1)
+        return copy.copy(y) * 2
+
+    def saved(x: torch.Tensor) -> torch.Tensor:
+        return torch.autograd.grad(SavesWhatItWrote.apply(x).sum(), x)[0]  # pyright: ignore[reportUnknownMemberType]
+
+    short, long = both_ways(Calls(shallow), X)
+    assert_same(short, long)
+    assert find(short, "mul").id not in [p.operation for p in find(short, "set_").parents]
+    short, long = both_ways(Calls(saved), X.clone().requires_grad_())
+    assert_same(short, long)
+    assert find(short, "mul_").id in [p.operation for p in find(short, "mul", 1).parents]

@@ -39,13 +39,15 @@ class Memory:
         self.storages: Storages = {}
         self.rewrites: dict[int, int] = {}
         """Writes by storage that only the tensor written could see, so that nobody needs them in a log."""
+        self.inner: set[int] = set()
+        """Storages known through a tensor around their own (compressed sparse, vmap): no count tells of that one."""
         self._rest: tuple[Sequence[torch.Tensor], Sequence[torch.Tensor], set[int]] | None = (
             parameters, buffers, set() if outside is None else outside
         )  # fmt: skip
 
     def storage_key(self, tensor: torch.Tensor) -> int | None:
         """Returns the key of a tensor's storage, None where it has none."""
-        return storage_key(tensor, self.storages)
+        return storage_key(tensor, self.storages, self.inner)
 
     def find(self, tensor: torch.Tensor) -> Owning | None:
         """Returns the owner of a tensor object, or of the memory it looks at; None where nobody has seen it."""

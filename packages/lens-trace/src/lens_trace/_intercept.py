@@ -29,7 +29,6 @@ from lens_trace._role import COMPOSITE, ESCAPE, METADATA, OPERATION, PLAIN, READ
 from lens_trace._rows import HERE, Held, ModuleRow, Owner, Row, TrackedRow
 from lens_trace._sites import INSIDE, OUTSIDE, border_code, calling_frame, known_files
 from lens_trace._specs import grad_type_of
-from lens_trace._storages import is_alone
 from lens_trace._writes import versions_of, written_arguments
 
 _Tensor = torch.Tensor
@@ -91,7 +90,12 @@ class RecordingMode(TorchFunctionMode, Openings):
                 return self._tell_apart(role, func, types, args, kwargs or _nothing)
             if role.is_inplace and self._is_alone(args[0]):
                 target = args[0]
-            elif not (role.quiet_at is not None and len(args) > role.quiet_at and args[role.quiet_at] is False):
+            elif (
+                role.quiet_at is None
+                or len(args) <= role.quiet_at
+                or args[role.quiet_at] is not False
+                or (kwargs and "out" in kwargs)
+            ):
                 return self._tell_apart(role, func, types, args, kwargs or _nothing)
         recorder, owners, first_owner, logs, storages, rows, parameter_of, next_operation = self.tables
         held: list[Any] = []
@@ -239,25 +243,13 @@ class RecordingMode(TorchFunctionMode, Openings):
         return func(*args, **kwargs)
 
     def _is_alone(self, value: Any) -> bool:
-        """Tells whether a tensor's memory was made in this pass and nobody but the tensor looks at it.
-
-        Then a write changes one value and no other.  What is kept of it is protected here.
-        """
+        """Tells whether a write changes one value and no other; if so, what is kept of that one is protected here."""
         recorder = self.recorder
         owner = recorder.memory.owners.get(id(value))
-        if type(value) is not _Tensor or owner is None or owner.reference() is not value or type(owner) is Owner:
-            return False
-        key = owner.storage
-        if key is None or key in recorder.saver.outside:
-            return False
-        try:
-            storage = _storage_of(value)
-        except (RuntimeError, NotImplementedError):
-            return False
-        if not is_alone(storage):
+        if owner is None or type(owner) is Owner or not recorder.has_alone(value, owner):
             return False
         if recorder.saver.payloads:
-            recorder.saver.before_write(key)
+            recorder.saver.before_write(owner.storage)  # pyright: ignore[reportArgumentType] - it has one
         return True
 
     # -- operations ---------------------------------------------------------------------------------------------

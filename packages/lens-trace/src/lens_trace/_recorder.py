@@ -24,6 +24,7 @@ from lens_trace._rows import Held, ModuleRow, Owner, Owning, ReadRow, Reference,
 from lens_trace._saving import Saver
 from lens_trace._specs import grad_type_of, spec_of
 from lens_trace._state import ModelState
+from lens_trace._storages import is_alone
 from lens_trace._templates import ArrayTemplate, SequenceTemplate
 
 ATOMS = frozenset(
@@ -68,6 +69,7 @@ class Recorder:
         self.has_escaped = False
         self.internal_errors: list[BaseException] = []
         self.outside = Outside(self.memory)
+        self._alone: set[int] = set()
         if not self.keeps_all and keep is not nothing:
             self.memory.own_rest()
 
@@ -259,12 +261,32 @@ class Recorder:
 
     # -- writes -------------------------------------------------------------------------------------------------
 
+    def has_alone(self, tensor: torch.Tensor, owner: Owning) -> bool:
+        """Tells whether a tensor's memory was made in this pass and nobody but the tensor looks at it."""
+        key = owner.storage
+        if (
+            type(tensor) is not _Tensor
+            or owner.reference() is not tensor
+            or key is None
+            or key in self.saver.outside
+            or key in self.memory.inner
+        ):
+            return False
+        try:
+            return is_alone(_storage_of(tensor))
+        except (RuntimeError, NotImplementedError):
+            return False
+
     def before_writes(self, targets: list[tuple[tuple[int | str, ...], torch.Tensor]], resizes: bool = False) -> None:
         """Protects what lies in memory that is about to be written."""
         for path, tensor in targets:
             key = self.memory.storage_key(tensor)
             if key is None:
                 continue
+            owner = self.memory.owners.get(id(tensor))
+            (self._alone.add if owner is not None and self.has_alone(tensor, owner) else self._alone.discard)(
+                id(tensor)
+            )
             self.state.before_write(tensor, key)
             self.saver.before_write(key)
             if resizes or type(path[0]) is str:  # `out=`
@@ -282,6 +304,8 @@ class Recorder:
         else:
             owner = Owner(weakref.ref(tensor), operation, key, write, seen)
         self.memory.own(tensor, owner)
+        if id(tensor) in self._alone and key is not None:  # who meets this memory anew finds nothing older in it
+            self.memory.first_owner[key] = owner
         self.saver.wrote(operation, tensor, key)
 
     def rewrite(self, row: Row, tensor: torch.Tensor, key: int) -> None:

@@ -28,14 +28,26 @@ _use_count: Any = torch._C._storage_Use_Count  # pyright: ignore[reportAttribute
 _TENSOR_AND_OBJECT = 2
 
 
-def storage_key(tensor: torch.Tensor, known: Storages) -> int | None:
-    """Returns the key of a tensor's storage, which stays its own for as long as `known`; None where it has none."""
-    storage = storage_of(tensor)
-    if storage is None:
+def storage_key(tensor: torch.Tensor, known: Storages, inner: set[int] | None = None) -> int | None:
+    """Returns the key of a tensor's storage, which stays its own for as long as `known`; None where it has none.
+
+    Keys of storages that belong to a tensor inside this one are added to `inner`.
+    """
+    is_inner = False
+    try:
+        storage = _storage_of(tensor)
+    except ValueError:  # a lazy parameter or buffer that has not been made yet
         return None
+    except (RuntimeError, NotImplementedError):
+        storage, is_inner = _unwrapped_storage(tensor), True
+        if storage is None:
+            return None
     reference = _weak(storage)
-    known[id(reference)] = reference
-    return id(reference)
+    key = id(reference)
+    known[key] = reference
+    if is_inner and inner is not None:
+        inner.add(key)
+    return key
 
 
 def is_alone(storage: Any) -> bool:
@@ -46,16 +58,6 @@ def is_alone(storage: Any) -> bool:
 def is_functorch_wrapped(tensor: torch.Tensor) -> bool:
     """Tells whether a tensor lives inside vmap or grad and dies with it."""
     return bool(_functorch.is_functorch_wrapped_tensor(tensor))
-
-
-def storage_of(tensor: torch.Tensor) -> Any:
-    """Returns the storage of a tensor, None where it has none."""
-    try:
-        return _storage_of(tensor)
-    except ValueError:  # a lazy parameter or buffer that has not been made yet
-        return None
-    except (RuntimeError, NotImplementedError):
-        return _unwrapped_storage(tensor)
 
 
 def _unwrapped_storage(tensor: torch.Tensor) -> Any:
