@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 
@@ -67,3 +68,34 @@ def test_the_mode_is_gone_though_the_stack_was_disturbed() -> None:
 
     lens_trace.trace(Disturbs(), X)
     assert torch._C._len_torch_function_stack() == 0
+
+
+def test_threads_that_meet_a_buffer_at_once_share_its_record() -> None:
+    class Reads(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.buffer = nn.Buffer(torch.ones(6))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            results: list[torch.Tensor] = []
+            ready = threading.Barrier(4)
+
+            def read() -> None:
+                ready.wait(10)
+                results.append(x + self.buffer)
+
+            threads = [threading.Thread(target=read) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            return torch.stack(results)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        recordings = [lens_trace.trace(Reads(), X) for _ in range(20)]
+    finally:
+        sys.setswitchinterval(before)
+    kinds = [[o.kind for o in recording.trace.operations].count("buffer") for recording in recordings]
+    assert kinds == [1] * 20

@@ -162,6 +162,9 @@ class Recorder:
             self.memory.own(tensor, owner)
             return owner
         with self.lock:
+            owner = self.memory.owners.get(id(tensor))
+            if owner is not None and owner.reference() is tensor and not owner.is_stray:  # another thread was first
+                return owner
             owner = self._adopt_twin(tensor)
             if owner is not None:
                 return owner
@@ -184,9 +187,12 @@ class Recorder:
             self.memory.own(tensor, owner)
             return owner
 
-    def _adopt_buffer(self, tensor: torch.Tensor, number: int) -> Owner:
+    def _adopt_buffer(self, tensor: torch.Tensor, number: int) -> Owning:
         memory = self.memory
         with self.lock:
+            known = memory.owners.get(id(tensor))
+            if known is not None and known.reference() is tensor and not known.is_stray:  # another thread was first
+                return known
             key = memory.storage_key(tensor)
             if key is not None:
                 self.saver.outside.add(key)
