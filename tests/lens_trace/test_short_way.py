@@ -156,6 +156,24 @@ def test_module_calls_are_seen_where_somebody_has_replaced_how_modules_are_calle
     assert [c.address for c in recording.trace.module_calls] == ["", "0", "1"]
 
 
+def test_how_modules_are_called_stays_as_somebody_has_left_it_during_a_trace() -> None:
+    before = nn.Module._call_impl
+
+    def passing_on(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        return before(self, *args, **kwargs)
+
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        nn.Module._call_impl = before
+        return x * 1
+
+    nn.Module._call_impl = passing_on
+    try:
+        lens_trace.trace(Calls(forward), (X,))
+        assert nn.Module._call_impl is before
+    finally:
+        nn.Module._call_impl = before
+
+
 def test_how_modules_are_called_is_the_same_function_with_the_same_code_afterwards() -> None:
     function: Any = nn.Module._call_impl
     assert isinstance(function, FunctionType)

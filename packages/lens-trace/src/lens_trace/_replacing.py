@@ -29,8 +29,14 @@ def replace(owner: Any, name: str, wrap: Wrap) -> Replaced:
     before = vars(owner)[name]
     if type(before) is FunctionType and not before.__closure__:
         return _lend(before, wrap)
-    setattr(owner, name, wrap(before))
-    return Replaced(before, lambda: setattr(owner, name, before))
+    made = wrap(before)
+    setattr(owner, name, made)
+
+    def undo() -> None:
+        if vars(owner).get(name) is made:  # else somebody has put something else there since
+            setattr(owner, name, before)
+
+    return Replaced(before, undo)
 
 
 def undo_all(steps: list[Callable[[], None]]) -> None:
@@ -73,8 +79,8 @@ def _lend(function: FunctionType, wrap: Wrap) -> Replaced:
     known = _lent.get(id(own))
     if known is None:
         twice = next((lent for lent in _lent.values() if lent.code is own), None)
-        if twice is not None:  # torch has it under two names
-            return Replaced(twice.original, lambda: None)
+        if twice is not None:  # torch has it under two names, or an interrupt kept it from being undone
+            return Replaced(twice.original, lambda: setattr(function, "__code__", twice.own))
         original = FunctionType(own, function.__globals__, function.__name__, function.__defaults__)
         original.__kwdefaults__ = function.__kwdefaults__
         known = _Lent(own, original, _entry_to(wrap(original)))
