@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from torch import nn
 
 import lens_trace
 from lens_trace import _switches
+from lens_trace._saving import Saver
 from tests.lens_trace.models import Calls
 
 X = torch.arange(6.0) + 1
@@ -99,3 +101,52 @@ def test_threads_that_meet_a_buffer_at_once_share_its_record() -> None:
         sys.setswitchinterval(before)
     kinds = [[o.kind for o in recording.trace.operations].count("buffer") for recording in recordings]
     assert kinds == [1] * 20
+
+
+def test_an_interrupt_as_the_lock_is_let_go_leaves_nothing_turned(monkeypatch: pytest.MonkeyPatch) -> None:
+    class InterruptedLock:
+        is_interrupted = False
+
+        def __enter__(self) -> None:
+            return None
+
+        def __exit__(self, *_: object) -> None:
+            if not self.is_interrupted:
+                self.is_interrupted = True
+                raise KeyboardInterrupt
+
+    own: Any = nn.Module._call_impl
+    code = own.__code__
+    monkeypatch.setattr(_switches, "_lock", InterruptedLock())
+    with pytest.raises(KeyboardInterrupt):
+        lens_trace.trace(nn.ReLU(), X)
+    assert own.__code__ is code
+    assert torch.backends.mha.get_fastpath_enabled()
+    lens_trace.trace(nn.ReLU(), X)
+    assert own.__code__ is code
+    assert torch.backends.mha.get_fastpath_enabled()
+
+
+def test_an_interrupt_while_a_value_is_saved_goes_on_and_the_model_is_left_as_it_was(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Interrupting(dict[int, Any]):
+        calls = 0
+
+        def setdefault(self, key: int, default: Any = None) -> Any:
+            self.calls += 1
+            value = super().setdefault(key, default)
+            if self.calls == 2:
+                raise KeyboardInterrupt
+            return value
+
+    def begin(self: Any, **options: Any) -> None:
+        before(self, **options)
+        self._borrowed = Interrupting()
+
+    before = Saver.__init__
+    monkeypatch.setattr(Saver, "__init__", begin)
+    x = X.clone()
+    with pytest.raises(KeyboardInterrupt):
+        lens_trace.trace(Calls(lambda x: x.add_(1) * 2), x)
+    assert torch.equal(x, X)

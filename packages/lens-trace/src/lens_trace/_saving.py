@@ -152,7 +152,9 @@ class Saver:
         held = {storage for _, storage in alive}
         for storage in list(self._borrowed):
             if storage in self.outside or storage in held:
-                self._copied[storage] = self._copy_together(self._borrowed.pop(storage))
+                keys = self._borrowed.pop(storage)
+                if keys:  # an interrupt may have come before the first was noted
+                    self._copied[storage] = self._copy_together(keys)
         for tensor, storage in () if has_failed else alive:
             if storage not in self.outside and type(tensor) is torch.Tensor:
                 own_memory(tensor)

@@ -47,14 +47,17 @@ class _Counted:
     @contextmanager
     def turned(self) -> Generator[None, None, None]:
         """Turns them for the length of the body."""
-        with _lock:
-            if self._count == 0:
-                self._turn()
-            self._count += 1
+        is_counted = False
         try:
+            with _lock:
+                if self._count == 0:
+                    self._turn()
+                self._count += 1
+                is_counted = True  # no interrupt comes between the two, but one may as the lock is let go
             yield
         finally:
-            self._leave()
+            if is_counted:
+                self._leave()
 
     def add(self, step: Callable[[], Undo]) -> None:
         """Turns one more of them, if the others are turned now."""

@@ -180,8 +180,10 @@ class _Session:
         recorder.forget_what_followed()
         recorder.record_of = None  # nothing may keep the model alive but what the recording says
         with torch._C.DisableTorchFunction():
-            recorder.saver.seal(recorder.memory.alive, has_failed=has_failed)
-            recorder.state.restore(flags=not self.keeps_graph)
+            try:
+                recorder.saver.seal(recorder.memory.alive, has_failed=has_failed)
+            finally:
+                recorder.state.restore(flags=not self.keeps_graph)
         tensors = recorder.saver.finish()
         facts = note_facts(recorder)
         freezer = Freezer(recorder)
