@@ -150,3 +150,25 @@ def test_an_interrupt_while_a_value_is_saved_goes_on_and_the_model_is_left_as_it
     with pytest.raises(KeyboardInterrupt):
         lens_trace.trace(Calls(lambda x: x.add_(1) * 2), x)
     assert torch.equal(x, X)
+
+
+def test_an_interrupt_as_the_mode_is_taken_away_leaves_no_mode(monkeypatch: pytest.MonkeyPatch) -> None:
+    depth = torch._C._len_torch_function_stack
+    has_run = [False]
+
+    def interrupted_depth() -> int:
+        if has_run[0]:
+            has_run[0] = False
+            raise KeyboardInterrupt
+        return depth()
+
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        has_run[0] = True
+        return x
+
+    monkeypatch.setattr(torch._C, "_len_torch_function_stack", interrupted_depth)
+    with pytest.raises(KeyboardInterrupt):
+        lens_trace.trace(Calls(forward), X)
+    assert not has_run[0]
+    assert depth() == 0
+    assert _switches.active.modes == ()

@@ -30,7 +30,7 @@ from lens_trace._undispatched import wrap_scripted, wrap_undispatched
 
 _lock = threading.RLock()
 _RECURSION_FACTOR = 4
-_ATTEMPTS = 10
+_ATTEMPTS = range(10)  # made beforehand: an interrupt may come at any call
 _is_eager = [False]
 
 Undo = Callable[[], None]
@@ -81,7 +81,7 @@ class _Counted:
         # An interrupt may come in the middle of this: what was turned is turned back all the same, then it goes on.
         is_counted = False
         interrupted: BaseException | None = None
-        for _ in range(_ATTEMPTS):
+        for _ in _ATTEMPTS:
             try:
                 with _lock:
                     if not is_counted:
@@ -207,9 +207,17 @@ def attached(modes: tuple[RecordingMode, ...]) -> Generator[None, None, None]:
             torch._C._push_on_torch_function_stack(mode)
         yield
     finally:
-        while torch._C._len_torch_function_stack() > depth:
-            torch._C._pop_torch_function_stack()
-        active.modes = before
+        interrupted: BaseException | None = None
+        for _ in _ATTEMPTS:  # as above
+            try:
+                while torch._C._len_torch_function_stack() > depth:
+                    torch._C._pop_torch_function_stack()
+                active.modes = before
+                break
+            except BaseException as error:
+                interrupted = error
+        if interrupted is not None:
+            raise interrupted
 
 
 def _modes_for_child() -> tuple[RecordingMode, ...]:
