@@ -29,7 +29,7 @@ from lens_trace._recorder import ATOMS, Recorder
 from lens_trace._replacing import replace
 from lens_trace._role import OPERATION, Role
 from lens_trace._rows import ModuleRow, Owning, Reference, Seen
-from lens_trace._sites import border_code, calling_frame
+from lens_trace._sites import border_code, calling_frame, frame_that_called_module
 
 _Tensor = torch.Tensor
 _frame = sys._getframe
@@ -246,7 +246,7 @@ def _leave(mode: RecordingMode, row: ModuleRow, module: torch.nn.Module, args: A
     for leaf, reference in seen:
         is_written_through_a_view = isinstance(reference, Seen) and bool(reference.overlays)
         if not made_inside or is_written_through_a_view:
-            mode.record_identity(_identity, leaf, sys._getframe(4))
+            mode.record_identity(_identity, leaf, frame_that_called_module())
         owner = memory.find(leaf)
         if owner is not None and owner.operation >= 0:
             outputs.append(owner.operation)
@@ -270,7 +270,7 @@ def _held_by(module: torch.nn.Module, tensors: list[torch.Tensor]) -> list[torch
 
 def _note_opaque(mode: RecordingMode, module: torch.nn.Module, args: Any, kwargs: Any, unseen: list[Any]) -> None:
     role = Role(module, OPERATION, type(module).__name__, type(module).__qualname__, "module")
-    mode.record_opaque(role, module, args, kwargs, unseen, sys._getframe(5))
+    mode.record_opaque(role, module, args, kwargs, unseen, frame_that_called_module())
 
 
 def _keep_if_chosen(recorder: Recorder, row: ModuleRow, operation: int, tensor: torch.Tensor) -> None:

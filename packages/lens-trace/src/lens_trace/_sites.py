@@ -23,6 +23,7 @@ _HERE = os.path.dirname(__file__)
 _NEIGHBOURS = ("lens_trace", "lens_graph", "lens_viz", "lens_validate", "lens_torch", "lens_cli")
 OUTSIDE, INSIDE, COMPOSITES, LENS, HANDOVER = range(5)
 _HANDOVER_FILE = str(torch.overrides.__file__)
+_MODULE_FILE = str(sys.modules[torch.nn.Module.__module__].__file__)
 _kinds: dict[str, int] = {}
 _PRECALL: int | None = opmap.get("PRECALL")
 """Python 3.11 splits a call into PRECALL (four bytes with its cache) and CALL; in warm code the first makes some."""
@@ -35,6 +36,14 @@ def calling_frame() -> FrameType:
     frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage] - the documented way to reach a frame
     while (_kinds.get(frame.f_code.co_filename) or kind_of_file(frame.f_code.co_filename)) == LENS:
         assert frame.f_back is not None
+        frame = frame.f_back
+    return frame
+
+
+def frame_that_called_module() -> FrameType:
+    """Returns the frame that called the module whose call Lens is about to end."""
+    frame = calling_frame()
+    while frame.f_code.co_filename == _MODULE_FILE and frame.f_back is not None:
         frame = frame.f_back
     return frame
 
