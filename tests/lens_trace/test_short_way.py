@@ -146,14 +146,19 @@ def test_module_calls_are_seen_where_somebody_has_replaced_how_modules_are_calle
         seen.append(type(self).__name__)
         return before(self, *args, **kwargs)
 
+    linear, relu = nn.Linear(6, 2), nn.ReLU()
+    model = Calls(lambda x: relu(linear(x)))
+    plain = lens_trace.trace(model, (X,))
     nn.Module._call_impl = counting
     try:
-        recording = lens_trace.trace(nn.Sequential(nn.Linear(6, 2), nn.ReLU()), (X,))
+        recording = lens_trace.trace(model, (X,))
         assert nn.Module._call_impl is counting
     finally:
         nn.Module._call_impl = before
-    assert seen == ["Sequential", "Linear", "ReLU"]
-    assert [c.address for c in recording.trace.module_calls] == ["", "0", "1"]
+    assert seen == ["Calls", "Linear", "ReLU"]
+    assert len(recording.trace.module_calls) == 3
+    lines = [[o.user_call_site for o in r.trace.operations if o.function is not None] for r in (plain, recording)]
+    assert lines[0] == lines[1] and None not in lines[0]
 
 
 def test_how_modules_are_called_stays_as_somebody_has_left_it_during_a_trace() -> None:

@@ -30,6 +30,8 @@ def replace(owner: Any, name: str, wrap: Wrap) -> Replaced:
     if type(before) is FunctionType and not before.__closure__:
         return _lend(before, wrap)
     made = wrap(before)
+    if type(before) is FunctionType:  # its callers are as many frames away as where code is lent
+        made = FunctionType(_entry_to(made), globals(), name)
     setattr(owner, name, made)
 
     def undo() -> None:

@@ -28,7 +28,6 @@ Key: TypeAlias = "int | tuple[int, int]"
 
 _strided = torch.strided
 _storage_of = torch._C.TensorBase.untyped_storage
-_depth = dispatch_depth
 _WORTH_SEVERAL_THREADS = 2**17
 """Bytes from which torch copies in all its threads, while the copy behind a lazy clone is made by one of them."""
 
@@ -63,7 +62,13 @@ class Saver:
 
     def save_new(self, key: int, tensor: torch.Tensor, storage: int, epoch: int) -> None:
         """Saves the value of an ordinary call, as `save` does, in as few steps as can be."""
-        if not self._is_plain or _depth() or storage in self.outside or not tensor.is_cpu or tensor.is_quantized:
+        if (
+            not self._is_plain
+            or dispatch_depth()
+            or storage in self.outside
+            or not tensor.is_cpu
+            or tensor.is_quantized
+        ):
             self.save(key, tensor, storage, epoch)
             return
         try:
