@@ -7,11 +7,8 @@ trace is frozen or something went wrong.  Nothing here holds a module.
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TypeAlias
 
-import torch
-
-Registered: TypeAlias = "dict[str, torch.Tensor | None] | None"
+from lens_trace._registrations import Registered
 
 
 class Addresses:
@@ -22,19 +19,21 @@ class Addresses:
     Attributes:
         numbers, outers, names: By visit, one an address: the module's number, the visit that led there (-1 for the
             model), the name taken.
-        parameters_of, buffers_of: By module number, what it had registered before the pass; None for nothing.
-        parameter_of: Parameter numbers by `id`.
-        buffer_of: Buffer and its number by `id`.
+        is_whole: Whether every part of every module is among the visits.
+        registered_parameters, registered_buffers: What the modules had registered before the pass.
+        parameter_of, buffer_of: Numbers of parameters and buffers by `id`.
     """
+
+    registered_parameters: Registered
+    registered_buffers: Registered
 
     def __init__(self) -> None:
         self.numbers: list[int] = []
         self.outers: list[int] = []
         self.names: list[str] = []
-        self.parameters_of: list[Registered] = []
-        self.buffers_of: list[Registered] = []
+        self.is_whole = True
         self.parameter_of: dict[int, int] = {}
-        self.buffer_of: dict[int, tuple[torch.Tensor, int]] = {}
+        self.buffer_of: dict[int, int] = {}
 
     @cached_property
     def _by_visit(self) -> list[str]:
@@ -46,7 +45,7 @@ class Addresses:
     @cached_property
     def modules(self) -> list[list[str]]:
         """Addresses by module number."""
-        found: list[list[str]] = [[] for _ in self.parameters_of]
+        found: list[list[str]] = [[] for _ in self.registered_parameters.sizes]
         for number, address in zip(self.numbers, self._by_visit, strict=True):
             found[number].append(address)
         return found
@@ -54,21 +53,27 @@ class Addresses:
     @cached_property
     def parameters(self) -> list[list[str]]:
         """Addresses by parameter number."""
-        found: dict[int, list[str]] = {}
-        for number, address in zip(self.numbers, self._by_visit, strict=True):
-            for name, tensor in (self.parameters_of[number] or {}).items():
-                if tensor is not None:
-                    found.setdefault(self.parameter_of[id(tensor)], []).append(_joined(address, name))
-        return [found[number] for number in sorted(found)]
+        return self._of_tensors(self.registered_parameters, self.parameter_of)
 
     @cached_property
     def buffers(self) -> list[list[str]]:
         """Addresses by buffer number."""
+        return self._of_tensors(self.registered_buffers, self.buffer_of)
+
+    def children(self) -> dict[int, list[int]]:
+        """Returns the numbers of the parts of each module; all of them if the walk is whole."""
+        found: dict[int, list[int]] = {}
+        for number, outer in zip(self.numbers, self.outers, strict=True):
+            if outer >= 0:
+                found.setdefault(self.numbers[outer], []).append(number)
+        return found
+
+    def _of_tensors(self, registered: Registered, number_of: dict[int, int]) -> list[list[str]]:
         found: dict[int, list[str]] = {}
         for number, address in zip(self.numbers, self._by_visit, strict=True):
-            for name, tensor in (self.buffers_of[number] or {}).items():
+            for name, tensor in registered.of(number).items():
                 if tensor is not None:
-                    found.setdefault(self.buffer_of[id(tensor)][1], []).append(_joined(address, name))
+                    found.setdefault(number_of[id(tensor)], []).append(_joined(address, name))
         return [found[number] for number in sorted(found)]
 
 

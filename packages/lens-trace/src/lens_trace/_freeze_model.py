@@ -17,6 +17,7 @@ from lens_trace import _records as records
 from lens_trace._addresses import Addresses
 from lens_trace._recorder import Recorder
 from lens_trace._rows import ModuleRow, outer_call
+from lens_trace._state import ModelState
 
 
 class Facts(NamedTuple):
@@ -24,30 +25,51 @@ class Facts(NamedTuple):
 
     kinds: list[type[torch.nn.Module]]
     is_training: list[bool]
-    children: dict[int, list[int | None]]
-    """Numbers of the parts, for modules that have some."""
+    children: dict[int, list[int | None]] | None
+    """Numbers of the parts, for modules that have some; None where they are the visits of the walk."""
     module_rows: list[ModuleRow]
     parameters: list[tuple[Any, ...]]
     buffers: list[tuple[Any, ...]]
-    buffer_is_persistent: list[bool]
+    buffer_is_persistent: list[bool] | None
+    """None: all are."""
     addresses: Addresses
 
 
 def note_facts(recorder: Recorder) -> Facts:
     """Returns what the records of modules, parameters and buffers need."""
-    state = recorder.state
+    state, modules = recorder.state, recorder.state.modules
+    is_as_walked = (
+        state.addresses.is_whole
+        and not state.is_rearranged
+        and len(modules) == len(state.addresses.registered_parameters.sizes)
+    )
+    return Facts(
+        list(map(type, modules)), _training_of(modules), None if is_as_walked else _children_of(state),
+        recorder.module_rows, _facts_of(recorder.live_parameters), _facts_of(state.buffers), _persistence(state),
+        state.addresses,
+    )  # fmt: skip
+
+
+def _children_of(state: ModelState) -> dict[int, list[int | None]]:
     number_of = state.number_of
     number_of.update(state.wrapper_of)
-    children = {
+    return {
         number: list(map(number_of.get, map(id, parts.values())))
         for number, module in enumerate(state.modules)
         if (parts := module._modules)
     }
-    return Facts(
-        list(map(type, state.modules)), _training_of(state.modules), children, recorder.module_rows,
-        _facts_of(recorder.live_parameters), _facts_of(state.buffers),
-        state.buffer_is_persistent, state.addresses,
-    )  # fmt: skip
+
+
+def _persistence(state: ModelState) -> list[bool] | None:
+    passing = [module._non_persistent_buffers_set for module in state.modules]
+    if not any(passing):
+        return None
+    registered, found = state.addresses.registered_buffers, dict[int, bool]()
+    for number, names in enumerate(passing):
+        for name, buffer in registered.of(number).items():
+            if buffer is not None:
+                found.setdefault(id(buffer), name not in names)
+    return list(found.values())
 
 
 def _training_of(modules: list[torch.nn.Module]) -> list[bool]:
@@ -60,11 +82,12 @@ def _training_of(modules: list[torch.nn.Module]) -> list[bool]:
 def freeze_modules(facts: Facts) -> tuple[tuple[records.Module, ...], tuple[records.ModuleCall, ...]]:
     """Returns the records of all modules and of all module calls."""
     addresses = [*facts.addresses.modules, *_names_of_unknown(facts)]
+    children = facts.addresses.children() if facts.children is None else facts.children
     modules = tuple([
         records.Module(
             records.ModuleId(number), tuple(addresses[number]), kind.__name__, _qualified_name(kind),
             bool(training), *_held(number, facts),
-            tuple([records.ModuleId(c) for c in dict.fromkeys(facts.children.get(number, ())) if c is not None]),
+            tuple([records.ModuleId(c) for c in dict.fromkeys(children.get(number, ())) if c is not None]),
         )
         for number, (kind, training) in enumerate(zip(facts.kinds, facts.is_training, strict=True))
     ])  # fmt: skip
@@ -83,17 +106,15 @@ def _names_of_unknown(facts: Facts) -> list[list[str]]:
 
 def _held(number: int, facts: Facts) -> tuple[tuple[records.ParameterId, ...], tuple[records.BufferId, ...]]:
     addresses = facts.addresses
-    is_known = number < len(addresses.parameters_of)
-    parameters, buffers = (addresses.parameters_of[number], addresses.buffers_of[number]) if is_known else ({}, {})
-    parameter_of, buffer_of = addresses.parameter_of, addresses.buffer_of
+    parameters, buffers = addresses.registered_parameters.of(number), addresses.registered_buffers.of(number)
     return (
-        tuple([records.ParameterId(n) for n in dict.fromkeys(
-            parameter_of[id(p)] for p in (parameters or {}).values() if p is not None
-        )]),
-        tuple([records.BufferId(n) for n in dict.fromkeys(
-            buffer_of[id(b)][1] for b in (buffers or {}).values() if b is not None
-        )]),
-    )  # fmt: skip
+        tuple([records.ParameterId(n) for n in _numbers(parameters, addresses.parameter_of)]),
+        tuple([records.BufferId(n) for n in _numbers(buffers, addresses.buffer_of)]),
+    )
+
+
+def _numbers(registered: dict[str, Any], number_of: dict[int, int]) -> Iterable[int]:
+    return dict.fromkeys(number_of[id(tensor)] for tensor in registered.values() if tensor is not None)
 
 
 def _qualified_name(kind: type) -> str:
@@ -152,7 +173,7 @@ def freeze_buffers(facts: Facts) -> tuple[records.Buffer, ...]:
     return tuple([
         records.Buffer(
             records.BufferId(i), tuple(facts.addresses.buffers[i]), tuple(shape), str(dtype)[6:], str(device),
-            math.prod(shape) * dtype.itemsize, facts.buffer_is_persistent[i],
+            math.prod(shape) * dtype.itemsize, facts.buffer_is_persistent is None or facts.buffer_is_persistent[i],
         )
         for i, (shape, dtype, device, _) in enumerate(facts.buffers)
     ])  # fmt: skip

@@ -138,7 +138,7 @@ class Recorder:
         if owner is None or owner.reference() is not tensor:
             known = self.state.buffer_of.get(id(tensor))
             if known is not None and not self.has_escaped and type(tensor) is _Tensor:
-                owner = self._adopt_buffer(tensor, known[1])
+                owner = self._adopt_buffer(tensor, known)
             else:
                 owner = None if id(tensor) in self.state.parameter_of else self.memory.find(tensor)
                 if owner is None or (owner.is_stray and self.state.holds(tensor)):
@@ -170,7 +170,7 @@ class Recorder:
                 return owner
             known = self.state.buffer_of.get(id(tensor))
             if known is not None and not isinstance(tensor, _Parameter):
-                return self._adopt_buffer(tensor, known[1])
+                return self._adopt_buffer(tensor, known)
             key = self.memory.storage_key(tensor)
             if key is not None:
                 self.saver.outside.add(key)

@@ -9,7 +9,8 @@ became a module).  Plain attributes stay, so what they speak of stays with them;
 
 from __future__ import annotations
 
-from itertools import chain
+from functools import cached_property
+from itertools import accumulate, chain
 from operator import is_, itemgetter
 from typing import Any
 
@@ -19,84 +20,128 @@ _REGISTRIES = ("_parameters", "_buffers", "_modules")
 _MACHINERY = frozenset(vars(torch.nn.Module()))
 _values = dict.values
 _joined = chain.from_iterable
-_training = itemgetter("training")
+_training, _parameters = itemgetter("training"), itemgetter("_parameters")
+
+
+class Registered:
+    """What modules have registered of one kind, in flat lists.
+
+    All modules are read in a few steps, before and after every pass, and hardly ever is there anything to put back: a
+    dictionary a module would cost as much as all the rest.
+
+    Attributes:
+        sizes: Number of entries by module.
+        names, values: The entries of all modules.
+    """
+
+    def __init__(self, by_module: list[dict[str, Any]], filled: list[dict[str, Any]]) -> None:
+        self.sizes = list(map(len, by_module))
+        self.names: list[str] = list(_joined(filled))
+        self.values: list[Any] = list(_joined(map(_values, filled)))
+
+    @cached_property
+    def _ends(self) -> list[int]:
+        return list(accumulate(self.sizes))
+
+    def of(self, number: int) -> dict[str, Any]:
+        """Returns what one module had registered; nothing of a module that the pass made."""
+        if number >= len(self.sizes):
+            return {}
+        end = self._ends[number]
+        part = slice(end - self.sizes[number], end)
+        return dict(zip(self.names[part], self.values[part], strict=True))
+
+    def is_still(self, filled: list[dict[str, Any]]) -> bool:
+        """Tells whether these are the same entries."""
+        return (
+            list(map(len, filled)) == list(filter(None, self.sizes))
+            and list(_joined(filled)) == self.names
+            and all(map(is_, _joined(map(_values, filled)), self.values))
+        )
 
 
 class Registrations:
-    """What modules have registered, and their flags."""
+    """What modules have registered, and their flags.
 
-    def __init__(self) -> None:
-        self._owns: list[dict[str, Any]] = []
-        self._attributes: list[dict[str, Any]] = []
-        self._kept: list[dict[str, Any] | None] = []
-        self._filled: list[int] = []
+    Attributes:
+        parameters, buffers: Of every module, in the order given.
+    """
+
+    def __init__(self, modules: list[torch.nn.Module], owns: list[dict[str, Any]]) -> None:
+        try:
+            is_plain = set(map(type, map(_parameters, owns))) <= {dict}
+        except KeyError:
+            is_plain = False
+        if not is_plain:  # scripted modules keep theirs in C++
+            self.parameters = _copied([module._parameters for module in modules])
+            self.buffers = _copied([module._buffers for module in modules])
+            modules = [module for module in modules if type(module.__dict__.get("_parameters")) is dict]
+            owns = [module.__dict__ for module in modules]
+        self._owns = owns
+        self._filled: list[list[dict[str, Any]]] = []
+        self._before: list[Registered] = []
+        for name in _REGISTRIES:
+            live = [own[name] for own in owns]
+            filled = list(filter(None, live))
+            self._filled.append(filled)
+            self._before.append(Registered(live, filled))
+        if is_plain:
+            self.parameters, self.buffers = self._before[:2]
+        self._training = list(map(_training, owns))
+        self._sizes = list(map(len, owns))
+        kinds = list(map(type, modules))
+        torch_own = {kind for kind in set(kinds) if kind.__module__.startswith("torch.nn.modules.")}
+        self._attributes = {index: owns[index].copy() for index, kind in enumerate(kinds) if kind not in torch_own}
         self._tensors: list[torch.Tensor] = []
         self._flags: list[bool] = []
-
-    def note(
-        self,
-        own: dict[str, Any],
-        parameters: dict[str, Any] | None,
-        buffers: dict[str, Any] | None,
-        parts: dict[str, Any] | None,
-    ) -> None:
-        """Remembers a module: its `__dict__`, and copies of its parameters, buffers and parts (None: it has none)."""
-        self._owns.append(own)
-        self._attributes.append(own.copy())
-        kept = self._kept
-        if parameters:
-            self._filled.append(len(kept))
-        if buffers:
-            self._filled.append(len(kept) + 1)
-        if parts:
-            self._filled.append(len(kept) + 2)
-        kept += (parameters, buffers, parts)
 
     def note_flags(self, tensors: list[torch.Tensor]) -> None:
         """Remembers which tensors require a gradient."""
         self._tensors += tensors
         self._flags += [tensor.requires_grad for tensor in tensors]
 
-    def restore(self, *, flags: bool) -> None:
-        """Puts registrations back, and flags of tensors if asked for."""
-        if not self._is_untouched():
+    def restore(self, *, flags: bool) -> bool:
+        """Puts registrations back, and flags of tensors if asked for; tells whether registrations were untouched."""
+        is_untouched = self._is_untouched()
+        if not is_untouched:
             self._put_all_back()
         if flags and [tensor.requires_grad for tensor in self._tensors] != self._flags:
             for tensor, flag in zip(self._tensors, self._flags, strict=True):
                 if tensor.requires_grad is not flag and tensor.is_leaf:
                     tensor.requires_grad_(flag)
+        return is_untouched
 
     def _is_untouched(self) -> bool:
-        # All modules in a few steps: this runs after every pass, and hardly ever is there anything to put back.
-        every: list[dict[str, Any]] = [own[name] for own in self._owns for name in _REGISTRIES]
-        live = list(map(every.__getitem__, self._filled))
-        kept: list[Any] = list(map(self._kept.__getitem__, self._filled))
-        return (
-            every.count({}) + len(live) == len(every)
-            and list(map(len, live)) == list(map(len, kept))
-            and list(_joined(live)) == list(_joined(kept))
-            and all(map(is_, _joined(map(_values, live)), _joined(map(_values, kept))))
-            and all(map(is_, map(_training, self._owns), map(_training, self._attributes)))
-        )
+        for name, filled, before in zip(_REGISTRIES, self._filled, self._before, strict=True):
+            now = list(filter(None, [own[name] for own in self._owns]))
+            if len(now) != len(filled) or not all(map(is_, now, filled)) or not before.is_still(filled):
+                return False
+        return list(map(_training, self._owns)) == self._training
 
     def _put_all_back(self) -> None:
-        kept_of = iter(self._kept)
-        for own, before in zip(self._owns, self._attributes, strict=True):
-            if own["training"] is not before["training"]:
-                own["training"] = before["training"]
-            for name in _REGISTRIES:
-                live, kept = own[name], next(kept_of) or {}
+        for index, (own, training) in enumerate(zip(self._owns, self._training, strict=True)):
+            if own["training"] is not training:
+                own["training"] = training
+            for name, before in zip(_REGISTRIES, self._before, strict=True):
+                live, kept = own[name], before.of(index)
                 if not _is_same(live, kept):
-                    _put_back(live, kept, keeps_new=_has_changed(own, before))
+                    _put_back(live, kept, keeps_new=self._has_changed(index, own))
+
+    def _has_changed(self, index: int, own: dict[str, Any]) -> bool:
+        before = self._attributes.get(index)
+        if before is None:  # one of torch's own modules, which remember nothing of that kind
+            return len(own) != self._sizes[index]
+        plain = own.keys() | before.keys()
+        return any(own.get(key, own) is not before.get(key, own) for key in plain - _MACHINERY)
+
+
+def _copied(registries: list[Any]) -> Registered:
+    copies: list[dict[str, Any]] = [dict(registry.items()) for registry in registries]
+    return Registered(copies, copies)
 
 
 def _is_same(one: dict[str, Any], other: dict[str, Any]) -> bool:
     return one.keys() == other.keys() and all(map(is_, one.values(), other.values()))
-
-
-def _has_changed(own: dict[str, Any], before: dict[str, Any]) -> bool:
-    plain = own.keys() | before.keys()
-    return any(own.get(key, own) is not before.get(key, own) for key in plain - _MACHINERY)
 
 
 def _put_back(live: dict[str, Any], kept: dict[str, Any], *, keeps_new: bool) -> None:

@@ -20,7 +20,7 @@ from torch.nn.parameter import is_lazy
 
 from lens_trace._addresses import Addresses
 from lens_trace._lazy import cloned, is_lazy_kind
-from lens_trace._registrations import Registrations
+from lens_trace._registrations import Registered, Registrations
 from lens_trace._snapshot import Snapshot
 from lens_trace._storages import Storages, storage_key
 from lens_trace._unseen import unseen
@@ -39,8 +39,10 @@ class ModelState:
         wrapper_of: Position of the module that a compiled part wraps, by the `id` of that part.
         hooked: Modules with a hook of accelerate.
         parameters, parameter_of: Parameters in the order of the walk, and their numbers by `id`.
-        buffers, buffer_of, buffer_is_persistent: Buffers likewise.
+        buffers, buffer_of: Buffers likewise.
         addresses: Where all of these stand.
+        registrations: What the modules have registered, and their flags.
+        is_rearranged: Whether registrations were found changed when they were put back.
     """
 
     def __init__(self, model: torch.nn.Module) -> None:
@@ -53,8 +55,7 @@ class ModelState:
         self.parameter_of = self.addresses.parameter_of
         self.buffers: list[torch.Tensor] = []
         self.buffer_of = self.addresses.buffer_of
-        self.buffer_is_persistent: list[bool] = []
-        self._registrations = Registrations()
+        self.is_rearranged = False
         self._compiled: list[tuple[torch.nn.Module, Any]] = []
         self._changed: dict[int, list[_Before]] = {}
         self._inputs: dict[int, list[torch.Tensor]] = {}
@@ -121,7 +122,7 @@ class ModelState:
 
     def add_inputs(self, tensors: list[torch.Tensor]) -> None:
         """Tells which tensors came as arguments."""
-        self._registrations.note_flags(tensors)
+        self.registrations.note_flags(tensors)
         for tensor in tensors:
             if not self.holds(tensor):
                 key = self._storage(tensor)
@@ -131,7 +132,7 @@ class ModelState:
     @unseen
     def restore(self, *, flags: bool = True) -> None:
         """Puts registrations and values back, and which tensors require a gradient if `flags` says so."""
-        self._registrations.restore(flags=flags)
+        self.is_rearranged = not self.registrations.restore(flags=flags)
         for module, compiled in self._compiled:
             module._compiled_call_impl = compiled
         if not self._changed:
@@ -173,66 +174,71 @@ class ModelState:
         # before every pass, so what can be worked out from the notes waits until somebody asks.
         modules, number_of = self.modules, self.number_of
         addresses = self.addresses
-        numbers, outers = addresses.numbers, addresses.outers
+        numbers, outers, names = addresses.numbers, addresses.outers, addresses.names
         wrapped: list[tuple[torch.nn.Module, torch.nn.Module]] = []
-        stack: list[tuple[torch.nn.Module, int, str]] = [(model, -1, "")]
-        while stack and len(numbers) < _MOST_ADDRESSES:
-            module, outer, name = stack.pop()
-            parts: Any = module._modules
-            if parts and "_orig_mod" in parts and outer >= 0:  # a compiled part is seen as the module that it wraps
-                inner = parts["_orig_mod"]
-                wrapped.append((module, inner))
-                module, parts = inner, inner._modules
-            number = number_of.get(id(module))
-            if number is None:
-                number = number_of[id(module)] = len(modules)
-                modules.append(module)
-                parameters: Any = module._parameters
-                buffers: Any = module._buffers
-                own_parameters = own_buffers = None
-                is_plain = type(parameters) is dict  # scripted modules keep theirs in C++
-                if parameters:
-                    own_parameters = parameters.copy() if is_plain else dict(parameters.items())
-                if buffers:
-                    own_buffers = self._note_buffers(module, buffers)
-                addresses.parameters_of.append(own_parameters)
-                addresses.buffers_of.append(own_buffers)
-                own = module.__dict__
-                if is_plain:
-                    self._registrations.note(own, own_parameters, own_buffers, parts.copy() if parts else None)
-                if own.get("_compiled_call_impl") is not None:  # compiled in place: run what it was made from
-                    self._compiled.append((module, own["_compiled_call_impl"]))
-                if "_hf_hook" in own:
-                    self.hooked.append(module)
-            elif _is_on_path(addresses, outer, number):
-                continue
-            if parts:
-                here = len(numbers)
-                for step, child in reversed(parts.items()):
-                    if child is not None:
-                        stack.append((child, here, step))
-            numbers.append(number)
-            outers.append(outer)
-            addresses.names.append(name)
+        number_of[id(model)] = 0
+        modules.append(model)
+        numbers.append(0)
+        outers.append(-1)
+        names.append("")
+        above: list[tuple[int, Any]] = []
+        outer, parts = 0, iter(model._modules.items())
+        while True:
+            for name, module in parts:
+                if module is None:
+                    continue
+                inside: Any = module.__dict__["_modules"]
+                if inside and "_orig_mod" in inside:  # a compiled part is seen as the module that it wraps
+                    inner = inside["_orig_mod"]
+                    wrapped.append((module, inner))
+                    module, inside = inner, inner._modules
+                number = number_of.get(id(module))
+                if number is None:
+                    number = number_of[id(module)] = len(modules)
+                    modules.append(module)
+                elif _is_on_path(addresses, outer, number):
+                    addresses.is_whole = False
+                    continue
+                numbers.append(number)
+                outers.append(outer)
+                names.append(name)
+                if inside:
+                    above.append((outer, parts))
+                    outer, parts = len(numbers) - 1, iter(inside.items())
+                    break
+            else:
+                if not above:
+                    break
+                outer, parts = above.pop()
+            if len(numbers) >= _MOST_ADDRESSES:
+                addresses.is_whole = False
+                break
         self.wrapper_of.update(
             (id(module), number_of[id(inner)]) for module, inner in wrapped if id(inner) in number_of
         )
+        owns: list[dict[str, Any]] = [module.__dict__ for module in modules]
+        self.registrations = registrations = Registrations(modules, owns)
+        addresses.registered_parameters = registrations.parameters
+        addresses.registered_buffers = registrations.buffers
+        self._compiled += [
+            (module, compiled)  # compiled in place: run what it was made of
+            for module, own in zip(modules, owns, strict=True)
+            if "_compiled_call_impl" in own and (compiled := own["_compiled_call_impl"]) is not None
+        ]
+        self.hooked += [module for module, own in zip(modules, owns, strict=True) if "_hf_hook" in own]
         for module, _ in self._compiled:
             module._compiled_call_impl = None
-        held = [p for own in addresses.parameters_of if own is not None for p in own.values() if p is not None]
-        unique = dict(zip(map(id, held), held, strict=True))
-        self.parameters.extend(unique.values())
-        self._registrations.note_flags(self.parameters)
-        self.parameter_of.update(zip(unique, range(len(unique)), strict=True))
+        self.parameters += _number(registrations.parameters, self.parameter_of)
+        self.buffers += _number(registrations.buffers, self.buffer_of)
+        registrations.note_flags(self.parameters)
 
-    def _note_buffers(self, module: torch.nn.Module, buffers: Any) -> dict[str, torch.Tensor | None]:
-        own: dict[str, torch.Tensor | None] = dict(buffers.items())
-        for name, buffer in own.items():
-            if buffer is not None and id(buffer) not in self.buffer_of:
-                self.buffer_of[id(buffer)] = (buffer, len(self.buffers))
-                self.buffers.append(buffer)
-                self.buffer_is_persistent.append(name not in module._non_persistent_buffers_set)
-        return own
+
+def _number(registered: Registered, number_of: dict[int, int]) -> list[torch.Tensor]:
+    """Numbers tensors in the order of the walk, each once."""
+    unique: dict[int, Any] = dict(zip(map(id, registered.values), registered.values, strict=True))
+    unique.pop(id(None), None)
+    number_of.update(zip(unique, range(len(unique)), strict=True))
+    return list(unique.values())
 
 
 def _is_on_path(addresses: Addresses, visit: int, number: int) -> bool:
