@@ -14,6 +14,7 @@ from torch import nn
 import lens_trace
 from lens_trace import _switches
 from lens_trace._saving import Saver
+from lens_trace._undoing import Undoing, surely
 from tests.lens_trace.models import Calls
 
 X = torch.arange(6.0) + 1
@@ -39,7 +40,7 @@ def test_overlapping_plain_forwards_leave_the_fast_path_on() -> None:
     assert torch.backends.mha.get_fastpath_enabled()
 
 
-def test_an_interrupt_while_switches_are_turned_back_is_told_after_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_while_switches_are_turned_back_is_told_after_they_are() -> None:
     undone: list[str] = []
     interrupts = [KeyboardInterrupt()]
 
@@ -51,12 +52,12 @@ def test_an_interrupt_while_switches_are_turned_back_is_told_after_they_are(monk
     def last() -> None:
         undone.append("last")
 
-    def steps(undo: Callable[[], None]) -> Callable[[], Callable[[], None]]:
-        return lambda: undo
+    def note(step: Callable[[], None]) -> Callable[[Undoing], None]:
+        return lambda undoing: undoing.note(step)
 
-    switches = _switches._Counted(steps(undo), steps(last))
-    with pytest.raises(KeyboardInterrupt), switches.turned():
-        pass
+    switches = _switches._Counted(note(undo), note(last))
+    with pytest.raises(KeyboardInterrupt):
+        surely(switches.turn)
     assert undone == ["last", "first"]
 
 

@@ -14,21 +14,32 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import torch
 
 from lens_trace._state import ModelState
+from lens_trace._undoing import Undoing
 
 _hooks: Any = torch._C._autograd  # pyright: ignore[reportAttributeAccessIssue] - it has no stub
+_ask_top: Any = getattr(_hooks, "_top_saved_tensors_default_hooks", None)
 
 Packed: TypeAlias = "tuple[torch.Tensor, int | None]"
 
 
-def exact_for_backward(state: ModelState) -> AbstractContextManager[Any]:
-    """Returns a context under which autograd keeps values that putting the model back does not change."""
-    return torch.autograd.graph.saved_tensors_hooks(_Pack(state), _unpack)
+def keep_exact_for_backward(undoing: Undoing, state: ModelState) -> None:
+    """Lets autograd keep values that putting the model back does not change."""
+    pack = _Pack(state)
+
+    def undo() -> None:
+        if pack.is_on and (_ask_top is None or (_top_hooks() or (None,))[0] is pack):
+            _hooks._pop_saved_tensors_default_hooks()
+        pack.is_on = False
+
+    undoing.note(undo)
+    pack.is_on = True
+    _hooks._push_saved_tensors_default_hooks(pack, _unpack)
 
 
 def lift_for_transforms(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -52,12 +63,13 @@ def lift_for_transforms(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _top_hooks() -> tuple[Any, Any] | None:
-    top: Any = getattr(_hooks, "_top_saved_tensors_default_hooks", None)
-    return None if top is None else top(False)
+    return None if _ask_top is None else _ask_top(False)
 
 
 class _Pack:
     """What autograd calls with each tensor that it keeps."""
+
+    is_on = False
 
     def __init__(self, state: ModelState) -> None:
         self._state = state

@@ -27,6 +27,7 @@ from torch.overrides import has_torch_function, has_torch_function_unary, has_to
 
 from lens_trace._functions import role_of
 from lens_trace._role import COMPOSITE
+from lens_trace._undoing import Undoing
 
 _MODULES: tuple[types.ModuleType, ...] = (torch.nn.functional, torch.functional)
 COMPOSITE_FILES = frozenset(str(module.__file__) for module in _MODULES)
@@ -42,20 +43,20 @@ _calls_back = torch.nn.functional.triplet_margin_with_distance_loss.__code__
 _names: dict[types.CodeType, str | None] = {}
 
 
-def enter_composites(mode_type: type) -> Callable[[], None]:
-    """Makes composites answer the question themselves while a mode of this type is on top; returns what undoes it."""
+def enter_composites(undoing: Undoing, mode_type: type) -> None:
+    """Makes composites answer the question themselves while a mode of this type is on top."""
     answers = _answers(mode_type)
     before = [
         (vars(module), name, vars(module)[name]) for module in _MODULES for name in answers if name in vars(module)
     ]
-    for names, name, _ in before:
-        names[name] = answers[name]
 
     def undo() -> None:
         for names, name, original in before:
             names[name] = original
 
-    return undo
+    undoing.note(undo)
+    for names, name, _ in before:
+        names[name] = answers[name]
 
 
 def composite_name(code: types.CodeType) -> str | None:

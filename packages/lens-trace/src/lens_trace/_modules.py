@@ -30,6 +30,7 @@ from lens_trace._replacing import replace
 from lens_trace._role import OPERATION, Role
 from lens_trace._rows import ModuleRow, Owning, Reference, Seen
 from lens_trace._sites import border_code, calling_frame, frame_that_called_module
+from lens_trace._undoing import Undoing
 
 _Tensor = torch.Tensor
 _frame = sys._getframe
@@ -52,12 +53,10 @@ def _pass_on(tensor: torch.Tensor) -> torch.Tensor:
 _identity = Role(_pass_on, OPERATION, "identity", "identity", "identity")
 
 
-def enter_calls() -> Callable[[], None]:
-    """Sees every module call from now on; returns what undoes it."""
-    replaced = replace(torch.nn.Module, "_call_impl", _wrapped_call)
-    original_call[0] = replaced.original
-    border_code[0] = getattr(replaced.original, "__code__", None)
-    return replaced.undo
+def enter_calls(undoing: Undoing) -> None:
+    """Sees every module call from now on."""
+    original_call[0] = original = replace(undoing, torch.nn.Module, "_call_impl", _wrapped_call)
+    border_code[0] = getattr(original, "__code__", None)
 
 
 original_call: list[Any] = [None]

@@ -19,10 +19,11 @@ import torch
 
 from lens_trace._checks import check_model
 from lens_trace._leaves import children, tensor_leaves
-from lens_trace._rng import seeded
+from lens_trace._rng import seed_all
 from lens_trace._state import ModelState
-from lens_trace._switches import plain_switches
+from lens_trace._switches import turn_plain_switches
 from lens_trace._trace import as_arguments
+from lens_trace._undoing import Undoing, surely
 
 
 def run_plain(
@@ -35,15 +36,21 @@ def run_plain(
     """
     model = check_model(model)
     positional, named = as_arguments(args, kwargs)
-    state = ModelState(model)
-    state.add_inputs([tensor for _, tensor in tensor_leaves((positional, named))])
-    state.before_everything()
-    try:
-        with seeded(seed), plain_switches():
-            result = model(*positional, **named)
+
+    def run(undoing: Undoing) -> Any:
+        state = ModelState(model)
+        state.run_uncompiled(undoing)
+        state.add_inputs([tensor for _, tensor in tensor_leaves((positional, named))])
+        undoing.note(state.restore)
+        state.before_everything()
+        mark = undoing.mark()
+        seed_all(undoing, seed)
+        turn_plain_switches(undoing)
+        result = model(*positional, **named)
+        undoing.settle(mark)
         return _kept_apart(result, state)
-    finally:
-        state.restore()
+
+    return surely(run)
 
 
 def _kept_apart(result: Any, state: ModelState) -> Any:

@@ -84,6 +84,10 @@ class Recorder:
                 self.note_stop()
                 raise
 
+    def end(self) -> None:
+        """The pass is over: threads that it started, and that still run, are no longer recorded."""
+        self.is_running = False
+
     # -- the end of a pass that is stopped ------------------------------------------------------------------------
 
     def note_stop(self) -> None:

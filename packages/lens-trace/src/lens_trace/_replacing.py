@@ -12,39 +12,28 @@ from collections.abc import Callable
 from types import CodeType, FunctionType
 from typing import Any, NamedTuple
 
+from lens_trace._undoing import Undoing
+
 Wrap = Callable[[Any], Any]
 """From what was there to what runs in its place."""
 
 
-class Replaced(NamedTuple):
-    """A function that something else runs in place of."""
-
-    original: Callable[..., Any]
-    """Runs what was there before."""
-    undo: Callable[[], None]
-
-
-def replace(owner: Any, name: str, wrap: Wrap) -> Replaced:
-    """Lets a wrapper run in place of an attribute of a module or class."""
+def replace(undoing: Undoing, owner: Any, name: str, wrap: Wrap) -> Callable[..., Any]:
+    """Lets a wrapper run in place of an attribute of a module or class; returns what runs what was there before."""
     before = vars(owner)[name]
     if type(before) is FunctionType and not before.__closure__:
-        return _lend(before, wrap)
+        return _lend(undoing, before, wrap)
     made = wrap(before)
     if type(before) is FunctionType:  # its callers are as many frames away as where code is lent
         made = FunctionType(_entry_to(made), globals(), name)
-    setattr(owner, name, made)
 
     def undo() -> None:
         if vars(owner).get(name) is made:  # else somebody has put something else there since
             setattr(owner, name, before)
 
-    return Replaced(before, undo)
-
-
-def undo_all(steps: list[Callable[[], None]]) -> None:
-    """Undoes steps, the last one first."""
-    for step in reversed(steps):
-        step()
+    undoing.note(undo)
+    setattr(owner, name, made)
+    return before
 
 
 def made_once(wrap: Wrap) -> Wrap:
@@ -76,24 +65,21 @@ _lent: dict[int, _Lent] = {}
 """By the id of a function's own code, which is kept alive here."""
 
 
-def _lend(function: FunctionType, wrap: Wrap) -> Replaced:
+def _lend(undoing: Undoing, function: FunctionType, wrap: Wrap) -> Callable[..., Any]:
     own = function.__code__
     known = _lent.get(id(own))
     if known is None:
         twice = next((lent for lent in _lent.values() if lent.code is own), None)
-        if twice is not None:  # torch has it under two names, or an interrupt kept it from being undone
-            return Replaced(twice.original, lambda: setattr(function, "__code__", twice.own))
+        if twice is not None:  # torch has it under two names
+            return twice.original
         original = FunctionType(own, function.__globals__, function.__name__, function.__defaults__)
         original.__kwdefaults__ = function.__kwdefaults__
         known = _Lent(own, original, _entry_to(wrap(original)))
         if str(function.__module__).partition(".")[0] in ("torch", "threading", "concurrent"):
             _lent[id(own)] = known
+    undoing.note(lambda: setattr(function, "__code__", own))
     function.__code__ = known.code
-
-    def undo() -> None:
-        function.__code__ = own
-
-    return Replaced(known.original, undo)
+    return known.original
 
 
 def _entry_to(wrapper: Callable[..., Any]) -> CodeType:

@@ -15,6 +15,8 @@ from typing import Any
 
 import torch
 
+from lens_trace._undoing import Undoing
+
 
 class RngState:
     """State of torch's generators before one call.
@@ -68,26 +70,21 @@ def replayed(state: RngState, generator: torch.Generator | None = None) -> Gener
             generator.set_state(before_generator)
 
 
-@contextmanager
-def seeded(seed: int | None) -> Generator[None, None, None]:
-    """Seeds torch, `random` and numpy for the body and restores all of them; does nothing without a seed."""
+def seed_all(undoing: Undoing, seed: int | None) -> None:
+    """Seeds torch, `random` and numpy; does nothing without a seed."""
     if seed is None:
-        yield
         return
     saved = capture_all()
+    undoing.note(lambda: restore_all(saved))
     torch.manual_seed(seed)
     random.seed(seed)
     numpy = sys.modules.get("numpy")
     if numpy is not None:
         numpy.random.seed(seed % 2**32)
-    try:
-        yield
-    finally:
-        restore_all(saved)
 
 
 def capture_all() -> tuple[RngState, Any, Any]:
-    """Returns the state of every global generator that `seeded` touches."""
+    """Returns the state of every global generator that `seed_all` touches."""
     numpy = sys.modules.get("numpy")
     return capture_state(), random.getstate(), numpy.random.get_state() if numpy is not None else None
 

@@ -23,6 +23,7 @@ from lens_trace._lazy import cloned, is_lazy_kind
 from lens_trace._registrations import Registered, Registrations
 from lens_trace._snapshot import Snapshot
 from lens_trace._storages import Storages, storage_key
+from lens_trace._undoing import Undoing
 from lens_trace._unseen import unseen
 
 _MOST_ADDRESSES = 100_000
@@ -58,6 +59,8 @@ class ModelState:
         self.is_rearranged = False
         self._compiled: list[tuple[torch.nn.Module, Any]] = []
         self._changed: dict[int, list[_Before]] = {}
+        self._has_copies = self._is_restored = False
+        self._places: list[tuple[torch.Tensor, torch.Tensor]] = []
         self._inputs: dict[int, list[torch.Tensor]] = {}
         self._storages: Storages = {}
         self._held: dict[int, list[torch.Tensor]] | None = None
@@ -91,7 +94,8 @@ class ModelState:
         if self.snapshot is not None:
             self.snapshot.before_write(storage)
         held = self._by_storage().get(storage, [])
-        self._changed[storage] = [_Before(t, t.data, _shared_copy(t)) for t in held if not t.is_meta and not is_lazy(t)]
+        self._has_copies = True
+        self._changed[storage] = [self._copied(t) for t in held if not t.is_meta and not is_lazy(t)]
 
     @unseen
     def before_everything(self) -> None:
@@ -102,7 +106,8 @@ class ModelState:
                 self.before_write(tensor, self._storage(tensor))
         for storage, held in self._by_storage().items():
             if storage not in self._changed:
-                self._changed[storage] = [_lazily(t) for t in held if not t.is_meta and not is_lazy(t)]
+                self._has_copies = True
+                self._changed[storage] = [self._lazily(t) for t in held if not t.is_meta and not is_lazy(t)]
 
     @unseen
     def is_written(self, tensor: torch.Tensor) -> bool:
@@ -120,6 +125,12 @@ class ModelState:
         """Tells whether a tensor lies in memory that was written and ends with the values from before the pass."""
         return bool(self._changed) and bool(self._changed.get(self._storage(tensor)))  # pyright: ignore[reportArgumentType] - None is no key
 
+    def run_uncompiled(self, undoing: Undoing) -> None:
+        """Lets modules that were compiled in place run what they were made from."""
+        for module, compiled in self._compiled:
+            undoing.note(lambda module=module, compiled=compiled: setattr(module, "_compiled_call_impl", compiled))
+            module._compiled_call_impl = None
+
     def add_inputs(self, tensors: list[torch.Tensor]) -> None:
         """Tells which tensors came as arguments."""
         self.registrations.note_flags(tensors)
@@ -129,31 +140,47 @@ class ModelState:
                 if key is not None:
                     self._inputs.setdefault(key, []).append(tensor)
 
-    @unseen
     def restore(self, *, flags: bool = True) -> None:
-        """Puts registrations and values back, and which tensors require a gradient if `flags` says so."""
-        self.is_rearranged = not self.registrations.restore(flags=flags)
-        for module, compiled in self._compiled:
-            module._compiled_call_impl = compiled
-        if not self._changed:
+        """Puts registrations and values back, and which tensors require a gradient if `flags` says so, once."""
+        if not self._is_restored:
+            self._restore(flags)
+            self._is_restored = True
+
+    @unseen
+    def _restore(self, flags: bool) -> None:
+        if not self.registrations.restore(flags=flags):
+            self.is_rearranged = True
+        if not self._has_copies:
             return
         with torch.no_grad():
-            for tensor, alias in self._put_values_back():
+            self._put_values_back()
+            for tensor, alias in self._places:
                 if tensor.layout is not torch.strided or (
                     not tensor.is_nested and (tensor.data_ptr() != alias.data_ptr() or tensor.shape != alias.shape)
                 ):  # writing it may have given it other values and indices
                     tensor.data = alias
+        self._places.clear()
 
-    def _put_values_back(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        # The lazy copies must be gone before anybody asks for an address: it is found by making them real.
+    def _put_values_back(self) -> None:
+        # The lazy copies must be gone before anybody asks for an address: it is found by making them real.  An
+        # interrupt may come at any moment, after which all of this is done again.
         changed = [before for held in self._changed.values() for before in held]
-        self._changed.clear()
         for before in changed:
             if before.is_touched():
                 _put_back(before.alias, before.copy)
-            if before.address is None:
-                _give_back(before.tensor)
-        return [(before.tensor, before.alias) for before in changed]
+        _give_back(id(self))
+        self._places += [(before.tensor, before.alias) for before in changed]
+        self._changed.clear()
+
+    def _copied(self, tensor: torch.Tensor) -> _Before:
+        return _Before(tensor, tensor.data, _shared_copy(tensor, id(self)))
+
+    def _lazily(self, tensor: torch.Tensor) -> _Before:
+        alias = tensor.data
+        copy = cloned(alias) if is_lazy_kind(alias) else None
+        if copy is None or not _is_lazy_copy(copy):
+            return self._copied(tensor)
+        return _Before(tensor, alias, copy, _address_of(alias))
 
     def _by_storage(self) -> dict[int, list[torch.Tensor]]:
         if self._held is None:
@@ -226,8 +253,6 @@ class ModelState:
             if "_compiled_call_impl" in own and (compiled := own["_compiled_call_impl"]) is not None
         ]
         self.hooked += [module for module, own in zip(modules, owns, strict=True) if "_hf_hook" in own]
-        for module, _ in self._compiled:
-            module._compiled_call_impl = None
         self.parameters += _number(registrations.parameters, self.parameter_of)
         self.buffers += _number(registrations.buffers, self.buffer_of)
         registrations.note_flags(self.parameters)
@@ -263,31 +288,34 @@ class _Before(NamedTuple):
         return self.address is None or _address_of(self.alias) != self.address
 
 
-def _lazily(tensor: torch.Tensor) -> _Before:
-    alias = tensor.data
-    copy = cloned(alias) if is_lazy_kind(alias) else None
-    if copy is None or not _is_lazy_copy(copy):
-        return _Before(tensor, alias, _shared_copy(tensor))
-    return _Before(tensor, alias, copy, _address_of(alias))
+class _Shared(NamedTuple):
+    """A copy that several passes over one model share."""
+
+    tensor: torch.Tensor
+    copy: torch.Tensor
+    users: set[int]
+    """Ids of the states that may need it."""
 
 
 _lock = threading.Lock()
-_copies: dict[int, tuple[torch.Tensor, torch.Tensor, int]] = {}
+_copies: dict[int, _Shared] = {}
 
 
-def _shared_copy(tensor: torch.Tensor) -> torch.Tensor:
+def _shared_copy(tensor: torch.Tensor, user: int) -> torch.Tensor:
     with _lock:
         known = _copies.get(id(tensor))
-        copy, count = (tensor.data.clone(), 0) if known is None else known[1:]
-        _copies[id(tensor)] = (tensor, copy, count + 1)
-        return copy
+        if known is None:
+            known = _copies[id(tensor)] = _Shared(tensor, tensor.data.clone(), {user})
+        known.users.add(user)
+        return known.copy
 
 
-def _give_back(tensor: torch.Tensor) -> None:
+def _give_back(user: int) -> None:
     with _lock:
-        _, copy, count = _copies.pop(id(tensor))
-        if count > 1:
-            _copies[id(tensor)] = (tensor, copy, count - 1)
+        for key, shared in list(_copies.items()):
+            shared.users.discard(user)
+            if not shared.users:
+                del _copies[key]
 
 
 def _is_equal(one: torch.Tensor, other: torch.Tensor) -> bool:

@@ -15,8 +15,7 @@ import gc
 import os
 import sys
 import threading
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -25,122 +24,97 @@ from lens_trace._backward_memory import lift_for_transforms
 from lens_trace._composites import enter_composites
 from lens_trace._intercept import RecordingMode
 from lens_trace._modules import active, enter_calls
-from lens_trace._replacing import made_once, replace, undo_all
+from lens_trace._replacing import made_once, replace
 from lens_trace._undispatched import wrap_scripted, wrap_undispatched
+from lens_trace._undoing import Undoing, surely
 
 _lock = threading.RLock()
 _RECURSION_FACTOR = 4
-_ATTEMPTS = range(10)  # made beforehand: an interrupt may come at any call
 _is_eager = [False]
 
-Undo = Callable[[], None]
+Step = Callable[[Undoing], None]
 
 
 class _Counted:
     """Switches that are turned by the first who needs them and turned back by the last."""
 
-    def __init__(self, *steps: Callable[[], Undo]) -> None:
+    def __init__(self, *steps: Step) -> None:
         self._steps = steps
-        self._count = 0
-        self._undo: list[Undo] = []
+        self._users: set[object] = set()
+        self._is_turned = False
+        self._undoing = Undoing()
 
-    @contextmanager
-    def turned(self) -> Generator[None, None, None]:
-        """Turns them for the length of the body."""
-        is_counted = False
-        try:
-            with _lock:
-                if self._count == 0:
-                    self._turn()
-                self._count += 1
-                is_counted = True  # no interrupt comes between the two, but one may as the lock is let go
-            yield
-        finally:
-            if is_counted:
-                self._leave()
+    def turn(self, undoing: Undoing) -> None:
+        """Turns them until whoever asked settles."""
+        user = object()
+        undoing.note(lambda: self._leave(user))
+        with _lock:
+            self._users.add(user)
+            if not self._is_turned:
+                self._undoing.settle()  # of one who was interrupted on the way
+                for step in self._steps:
+                    step(self._undoing)
+                self._is_turned = True
 
-    def add(self, step: Callable[[], Undo]) -> None:
+    def add(self, step: Step) -> None:
         """Turns one more of them, if the others are turned now."""
-        if self._count:
-            self._undo.append(step())
+        if self._is_turned:
+            step(self._undoing)
 
     def forget(self) -> None:
         """Turns everything back, whoever needs it."""
-        self._count = 0
+        self._users.clear()
         self._turn_back()
 
-    def _turn(self) -> None:
-        try:
-            for step in self._steps:
-                self._undo.append(step())
-        except BaseException:
-            self._turn_back()
-            raise
-
-    def _leave(self) -> None:
-        # An interrupt may come in the middle of this: what was turned is turned back all the same, then it goes on.
-        is_counted = False
-        interrupted: BaseException | None = None
-        for _ in _ATTEMPTS:
-            try:
-                with _lock:
-                    if not is_counted:
-                        is_counted = True
-                        self._count -= 1
-                    if self._count == 0:
-                        self._turn_back()
-                break
-            except BaseException as error:
-                interrupted = error
-        if interrupted is not None:
-            raise interrupted
+    def _leave(self, user: object) -> None:
+        with _lock:
+            self._users.discard(user)
+            if not self._users:
+                self._turn_back()
 
     def _turn_back(self) -> None:
-        while self._undo:  # each step may be undone twice
-            self._undo[-1]()
-            self._undo.pop()
+        self._is_turned = False
+        self._undoing.settle()
 
 
-@contextmanager
-def recording_switches() -> Generator[None, None, None]:
-    """Turns every switch for the length of the body."""
-    with _results.turned(), _watching.turned():
-        yield
+def turn_recording_switches(undoing: Undoing) -> None:
+    """Turns every switch."""
+    _results.turn(undoing)
+    _watching.turn(undoing)
 
 
-@contextmanager
-def plain_switches() -> Generator[None, None, None]:
+def turn_plain_switches(undoing: Undoing) -> None:
     """Turns only what changes results (the fused attention path, compiled code), for a forward to compare with."""
-    with _results.turned():
-        yield
+    _results.turn(undoing)
 
 
-def _switch_fastpath_off() -> Callable[[], None]:
+def _switch_fastpath_off(undoing: Undoing) -> None:
     before = torch.backends.mha.get_fastpath_enabled()
+    undoing.note(lambda: torch.backends.mha.set_fastpath_enabled(before))
     torch.backends.mha.set_fastpath_enabled(False)
-    return lambda: torch.backends.mha.set_fastpath_enabled(before)
 
 
-def _force_eager() -> Callable[[], None]:
+def _force_eager(undoing: Undoing) -> None:
     if "torch._dynamo" not in sys.modules:  # importing it costs seconds; nothing is compiled without it
-        return _do_nothing
+        return
+    frames: Any = sys.modules.get("torch._dynamo.eval_frame")
     stance = getattr(torch.compiler, "set_stance", None)
-    if stance is None:
-        return _do_nothing
-    setter = stance("force_eager")
-    setter.__enter__()
-    _is_eager[0] = True
+    if stance is None or frames is None:
+        return
+    before = frames._stance  # what is put back has no public name
 
     def undo() -> None:
-        setter.__exit__(None, None, None)
+        frames._set_stance(before)
         _is_eager[0] = False
 
-    return undo
+    undoing.note(undo)
+    stance("force_eager")
+    _is_eager[0] = True
 
 
-def _watch_compile() -> Callable[[], None]:
+def _watch_compile(undoing: Undoing) -> None:
     # `torch.cond`, `while_loop` and flex attention compile themselves, and may be the first that do.
-    return replace(torch, "compile", _wrap_compile).undo
+    replace(undoing, torch, "compile", _wrap_compile)
 
 
 @made_once
@@ -156,68 +130,60 @@ def _wrap_compile(original: Callable[..., Any]) -> Callable[..., Any]:
     return compile
 
 
-def _do_nothing() -> None:
-    return None
+def _enter_composites(undoing: Undoing) -> None:
+    enter_composites(undoing, RecordingMode)
 
 
-def _enter_composites() -> Callable[[], None]:
-    return enter_composites(RecordingMode)
+def _lift_hooks(undoing: Undoing) -> None:
+    replace(undoing, torch.autograd.graph, "disable_saved_tensors_hooks", lift_for_transforms)
 
 
-def _lift_hooks() -> Callable[[], None]:
-    return replace(torch.autograd.graph, "disable_saved_tensors_hooks", lift_for_transforms).undo
+def _wrap_threads(undoing: Undoing) -> None:
+    replace(undoing, threading.Thread, "start", _wrap_start)
+    replace(undoing, concurrent.futures.ThreadPoolExecutor, "submit", _wrap_submit)
 
 
-def _wrap_threads() -> Callable[[], None]:
-    undo = [
-        replace(threading.Thread, "start", _wrap_start).undo,
-        replace(concurrent.futures.ThreadPoolExecutor, "submit", _wrap_submit).undo,
-    ]
-    return lambda: undo_all(undo)
-
-
-def _raise_recursion_limit() -> Callable[[], None]:
+def _raise_recursion_limit(undoing: Undoing) -> None:
     before = sys.getrecursionlimit()
-    sys.setrecursionlimit(before * _RECURSION_FACTOR)
 
     def undo() -> None:
         if sys.getrecursionlimit() == before * _RECURSION_FACTOR:  # else the model has set its own
             sys.setrecursionlimit(before)
 
-    return undo
+    undoing.note(undo)
+    sys.setrecursionlimit(before * _RECURSION_FACTOR)
 
 
-def _pause_collector() -> Callable[[], None]:
-    if not gc.isenabled():
-        return _do_nothing
-    gc.disable()
-    return gc.enable
+def _pause_collector(undoing: Undoing) -> None:
+    if gc.isenabled():
+        undoing.note(gc.enable)
+        gc.disable()
 
 
 # -- threads that the model starts ------------------------------------------------------------------------------
 
 
-@contextmanager
-def attached(modes: tuple[RecordingMode, ...]) -> Generator[None, None, None]:
+def attach(undoing: Undoing, modes: tuple[RecordingMode, ...]) -> None:
     """Makes modes the active ones of this thread, pushed in order."""
     before, depth = active.modes, torch._C._len_torch_function_stack()
+
+    def undo() -> None:
+        while torch._C._len_torch_function_stack() > depth:
+            torch._C._pop_torch_function_stack()
+        active.modes = before
+
+    undoing.note(undo)
     active.modes = (*before, *modes)
-    try:
-        for mode in modes:
-            torch._C._push_on_torch_function_stack(mode)
-        yield
-    finally:
-        interrupted: BaseException | None = None
-        for _ in _ATTEMPTS:  # as above
-            try:
-                while torch._C._len_torch_function_stack() > depth:
-                    torch._C._pop_torch_function_stack()
-                active.modes = before
-                break
-            except BaseException as error:
-                interrupted = error
-        if interrupted is not None:
-            raise interrupted
+    for mode in modes:
+        torch._C._push_on_torch_function_stack(mode)
+
+
+def _attached(modes: tuple[RecordingMode, ...], function: Callable[[], Any]) -> Any:
+    def body(undoing: Undoing) -> Any:
+        attach(undoing, modes)
+        return function()
+
+    return surely(body)
 
 
 def _modes_for_child() -> tuple[RecordingMode, ...]:
@@ -234,8 +200,7 @@ def _wrap_start(original: Callable[..., Any]) -> Callable[..., Any]:
             def recorded_run() -> None:
                 self.__dict__.pop("run", None)
                 if all(mode.recorder.is_running for mode in modes):
-                    with attached(modes):
-                        run()
+                    _attached(modes, run)
                 else:
                     run()
 
@@ -256,8 +221,7 @@ def _wrap_submit(original: Callable[..., Any]) -> Callable[..., Any]:
         def recorded(*inner_args: Any, **inner_kwargs: Any) -> Any:
             if active.modes or not all(mode.recorder.is_running for mode in modes):
                 return fn(*inner_args, **inner_kwargs)
-            with attached(modes):
-                return fn(*inner_args, **inner_kwargs)
+            return _attached(modes, functools.partial(fn, *inner_args, **inner_kwargs))
 
         return original(self, recorded, *args, **kwargs)
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from lens_trace._backward_memory import exact_for_backward
+from lens_trace._backward_memory import keep_exact_for_backward
 from lens_trace._checks import check_devices, check_keep, check_model, check_parts
 from lens_trace._errors import StopTrace
 from lens_trace._freeze import Freezer, call_of, library_versions
@@ -29,13 +29,14 @@ from lens_trace._notes import note_failed_module
 from lens_trace._recorder import Recorder
 from lens_trace._recording import Recording
 from lens_trace._records import CallId, Opaque, Operation, SequenceArgument, Trace
-from lens_trace._rng import seeded
+from lens_trace._rng import seed_all
 from lens_trace._rows import Row
 from lens_trace._saving import Saver
 from lens_trace._snapshot import Snapshot
 from lens_trace._state import ModelState
-from lens_trace._switches import attached, recording_switches
+from lens_trace._switches import attach, turn_recording_switches
 from lens_trace._transform import Transform, aside
+from lens_trace._undoing import Undoing, surely
 from lens_trace._watched import Store, Watch, WatchedSaver
 
 Sink = Callable[[Operation, tuple[tuple[Any, ...], dict[str, Any]], Any], None]
@@ -111,24 +112,29 @@ def trace(
     session = _Session(recorder, seed, keeps_graph=watch is not None or not detach)
     with torch._C.DisableTorchFunction():
         _note_inputs(recorder, positional, named)
-    try:
-        with seeded(seed), recording_switches():
-            session.started_at, begun = time.time(), time.perf_counter()
-            try:
-                session.run(positional, named)
-            finally:
-                session.elapsed_s = time.perf_counter() - begun
-                session.ended_at = time.time()
-    except StopTrace:
-        session.is_complete = False
-    except BaseException as error:
-        session.is_complete = False
-        note_failed_module(recorder, error, None)
-        recording = session.recording(has_failed=True)
-        with contextlib.suppress(AttributeError):  # an exception with slots
-            error.lens_recording = recording  # pyright: ignore[reportAttributeAccessIssue]
-        raise
-    recording = session.recording()
+
+    def run(undoing: Undoing) -> Recording:
+        session.begin(undoing)
+        mark = undoing.mark()
+        try:
+            seed_all(undoing, seed)
+            turn_recording_switches(undoing)
+            session.run(undoing, positional, named)
+            undoing.settle(mark)
+        except StopTrace:
+            session.is_complete = False
+            undoing.settle(mark)
+        except BaseException as error:
+            session.is_complete = False
+            undoing.settle(mark)
+            note_failed_module(recorder, error, None)
+            recording = session.recording(has_failed=True)
+            with contextlib.suppress(AttributeError):  # an exception with slots
+                error.lens_recording = recording  # pyright: ignore[reportAttributeAccessIssue]
+            raise
+        return session.recording()
+
+    recording = surely(run)
     if isinstance(saver, WatchedSaver):
         saver.check()
     return recording
@@ -136,9 +142,8 @@ def trace(
 
 def module_addresses(model: torch.nn.Module) -> frozenset[str]:
     """Returns every address of every module, as a trace of the model has them; the model's own, `""`, is left out."""
-    state = ModelState(check_model(model))
-    state.restore()
-    return frozenset(address for addresses in state.addresses.modules for address in addresses if address)
+    addresses = ModelState(check_model(model)).addresses
+    return frozenset(address for own in addresses.modules for address in own if address)
 
 
 class _Session:
@@ -155,35 +160,48 @@ class _Session:
         self.freezer = Freezer(recorder)
         recorder.record_of = self.freezer.operation
 
-    def run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def begin(self, undoing: Undoing) -> None:
+        """From now on the model is left as it was."""
+        state = self.recorder.state
+        undoing.note(lambda: state.restore(flags=not self.keeps_graph))
+        state.run_uncompiled(undoing)
+
+    def run(self, undoing: Undoing, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.started_at, begun = time.time(), time.perf_counter()
+        try:
+            self._run(undoing, args, kwargs)
+        finally:
+            self.elapsed_s = time.perf_counter() - begun
+            self.ended_at = time.time()
+
+    def _run(self, undoing: Undoing, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         recorder = self.recorder
         if recorder.is_done:  # nothing is wanted but what has come in
             raise StopTrace
         mode = RecordingMode(recorder, 0, None)
+        undoing.note(recorder.end)
         recorder.is_running = True
-        exact = exact_for_backward(recorder.state) if self.keeps_graph else contextlib.nullcontext()
-        try:
-            with exact, attached((mode,)):
-                result = call_model(mode, recorder.model, args, kwargs)
-            if recorder.is_done:  # the model caught everything and returned
-                raise StopTrace
-            with torch._C.DisableTorchFunction():
-                for path, tensor in tensor_leaves(result):
-                    name = ".".join(str(step) for step in path) or None
-                    self.outputs.append(recorder.add_output(tensor, path, name))
-                self.structure = self.freezer.structure(result, self.outputs)
-        finally:
-            recorder.is_running = False
+        mark = undoing.mark()
+        if self.keeps_graph:
+            keep_exact_for_backward(undoing, recorder.state)
+        attach(undoing, (mode,))
+        result = call_model(mode, recorder.model, args, kwargs)
+        undoing.settle(mark)
+        if recorder.is_done:  # the model caught everything and returned
+            raise StopTrace
+        with torch._C.DisableTorchFunction():
+            for path, tensor in tensor_leaves(result):
+                name = ".".join(str(step) for step in path) or None
+                self.outputs.append(recorder.add_output(tensor, path, name))
+            self.structure = self.freezer.structure(result, self.outputs)
 
     def recording(self, *, has_failed: bool = False) -> Recording:
         recorder = self.recorder
         recorder.forget_what_followed()
         recorder.record_of = None  # nothing may keep the model alive but what the recording says
         with torch._C.DisableTorchFunction():
-            try:
-                recorder.saver.seal(recorder.memory.alive, has_failed=has_failed)
-            finally:
-                recorder.state.restore(flags=not self.keeps_graph)
+            recorder.saver.seal(recorder.memory.alive, has_failed=has_failed)
+            recorder.state.restore(flags=not self.keeps_graph)  # the facts below are those of the model as it was
         tensors = recorder.saver.finish()
         facts = note_facts(recorder)
         freezer = Freezer(recorder)

@@ -18,32 +18,27 @@ import torch
 
 from lens_trace._intercept import RecordingMode
 from lens_trace._modules import active
-from lens_trace._replacing import made_once, replace, undo_all
+from lens_trace._replacing import made_once, replace
 from lens_trace._role import OPERATION, Role
+from lens_trace._undoing import Undoing
 
 
-def wrap_scripted() -> Callable[[], None]:
-    """Makes every call of a scripted function or method one operation; returns what undoes it."""
-    undo = [
-        replace(kind, "__call__", _wrap_scripted_call).undo
-        for kind in (torch._C.ScriptFunction, torch._C.ScriptMethod)
-        if "__call__" in vars(kind)
-    ]
-    return lambda: undo_all(undo)
+def wrap_scripted(undoing: Undoing) -> None:
+    """Makes every call of a scripted function or method one operation."""
+    for kind in (torch._C.ScriptFunction, torch._C.ScriptMethod):
+        if "__call__" in vars(kind):
+            replace(undoing, kind, "__call__", _wrap_scripted_call)
 
 
-def wrap_undispatched() -> Callable[[], None]:
-    """Wraps the other functions; returns what undoes it."""
+def wrap_undispatched(undoing: Undoing) -> None:
+    """Wraps the other functions."""
     dlpack = sys.modules.get("torch.utils.dlpack")
-    undo = [
-        replace(owner, name, wrap).undo
-        for owner, wrappers in ((torch, _OF_TORCH), (torch.nested, _OF_NESTED), (dlpack, _OF_DLPACK))
-        for name, wrap in wrappers.items()
-        if hasattr(owner, name)
-    ]
-    undo.append(_shadow_set())
-    undo.append(replace(torch.utils, "swap_tensors", _wrap_swap).undo)
-    return lambda: undo_all(undo)
+    for owner, wrappers in ((torch, _OF_TORCH), (torch.nested, _OF_NESTED), (dlpack, _OF_DLPACK)):
+        for name, wrap in wrappers.items():
+            if hasattr(owner, name):
+                replace(undoing, owner, name, wrap)
+    _shadow_set(undoing)
+    replace(undoing, torch.utils, "swap_tensors", _wrap_swap)
 
 
 def record_call(
@@ -156,15 +151,14 @@ def _wrap_set(inherited: Any) -> Any:
     return set_
 
 
-def _shadow_set() -> Callable[[], None]:
+def _shadow_set(undoing: Undoing) -> None:
     # An inherited method: the wrapper sits on the subclass and is taken away again.
-    setattr(torch.Tensor, "set_", _wrap_set(torch.Tensor.set_))  # noqa: B010 - else taken for a redefinition
-
     def undo() -> None:
         if "set_" in vars(torch.Tensor):
             delattr(torch.Tensor, "set_")
 
-    return undo
+    undoing.note(undo)
+    setattr(torch.Tensor, "set_", _wrap_set(torch.Tensor.set_))  # noqa: B010 - else taken for a redefinition
 
 
 _foreign, _plain, _escaping = (RecordingMode.run_foreign, RecordingMode.run_outside_protocol, RecordingMode.let_escape)
