@@ -274,6 +274,7 @@ def test_a_recording_that_keeps_nothing_holds_no_activation() -> None:
     assert len(recording.tensors) == 0
 
 
+@pytest.mark.filterwarnings("ignore:.*script_method:DeprecationWarning")  # of torch's own modules
 def test_a_compiled_model_is_seen_as_the_model_inside() -> None:
     model = nn.Sequential(nn.Linear(6, 6), nn.ReLU())
     recording = lens_trace.trace(torch.compile(nn.Sequential(torch.compile(model), nn.Tanh())), X)  # pyright: ignore

@@ -159,3 +159,30 @@ def test_what_numpy_does_to_inputs_buffers_and_parameters_is_put_back() -> None:
     assert torch.equal(x, X)
     assert model.steps.tolist() == [0] * 6
     assert model.weight.tolist() == [1] * 6
+
+
+@pytest.mark.parametrize("share", [torch.from_dlpack, lambda y: dlpack.from_dlpack(dlpack.to_dlpack(y))])
+def test_a_tensor_and_the_one_made_of_it_see_each_others_writes(share: Any) -> None:
+    def through_the_other(x: torch.Tensor) -> torch.Tensor:
+        y = torch.zeros_like(x)
+        share(y).copy_(x)
+        return y + 1
+
+    def through_the_first(x: torch.Tensor) -> torch.Tensor:
+        y = torch.zeros_like(x)
+        other = share(y)
+        y.copy_(x)
+        return other + 1
+
+    def unseen(x: torch.Tensor) -> torch.Tensor:
+        y = torch.zeros_like(x)
+        other = share(y)
+        with torch._C.DisableTorchFunction():
+            other.copy_(x)
+        return y + 1
+
+    for forward, made in ((through_the_other, [1, 3]), (through_the_first, [2, 3]), (unseen, [1, 3])):
+        recording = traced(forward, X)
+        added = find(recording, "add")
+        assert sorted(int(p.operation) for p in added.parents) == made, forward
+        assert torch.equal(recording.tensors[added.id], X + 1)

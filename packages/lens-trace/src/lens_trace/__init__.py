@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lens_trace._errors import (
         ChangedTensorError,
+        CudaGraphError,
         MixedDevicesError,
         NotAModuleError,
         NotSavedError,
@@ -63,8 +64,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "_errors": (
-        "ChangedTensorError", "MixedDevicesError", "NotAModuleError", "NotSavedError", "SelectionError",
-        "ShardedModelError", "StopTrace", "TraceError",
+        "ChangedTensorError", "CudaGraphError", "MixedDevicesError", "NotAModuleError", "NotSavedError",
+        "SelectionError", "ShardedModelError", "StopTrace", "TraceError",
     ),
     "_keep": ("everything", "nothing", "only", "outputs_of"),
     "_operation": ("operation",),
@@ -107,6 +108,7 @@ __all__ = [
     "ChangedTensorError",
     "Constant",
     "Context",
+    "CudaGraphError",
     "Function",
     "Geometry",
     "MappingArgument",

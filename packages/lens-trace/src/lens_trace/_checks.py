@@ -54,19 +54,29 @@ def check_parts(state: ModelState) -> None:
             )
 
 
-def check_devices(state: ModelState, inputs: list[torch.Tensor]) -> None:
-    """Raises `MixedDevicesError` when model and inputs are on different devices."""
+def mixed_devices(state: ModelState, inputs: list[torch.Tensor]) -> MixedDevicesError | None:
+    """Returns the error to raise if the model cannot cope with inputs on another device than its own.
+
+    It may well cope: some move what they are given, and their weights from call to call.
+
+    Raises:
+        MixedDevicesError: One of the two is on the meta device, where there are no values to move.
+    """
     given = {tensor.device for tensor in inputs if tensor.dim() > 0}
     held = state.parameters or state.buffers
     if len(given) != 1 or not held or held[0].device in given:
-        return
+        return None
     models = {tensor.device for tensor in (*state.parameters, *state.buffers)}
-    if len(models) == 1:
-        theirs, ours = next(iter(models)), next(iter(given))
-        raise MixedDevicesError(
-            f"The model is on {theirs} and the inputs are on {ours}. Lens moves nothing between devices: use "
-            f"inputs.to('{theirs}') or model.to('{ours}') first."
-        )
+    if len(models) != 1:
+        return None
+    theirs, ours = next(iter(models)), next(iter(given))
+    error = MixedDevicesError(
+        f"The model is on {theirs} and the inputs are on {ours}. Lens moves nothing between devices: use "
+        f"inputs.to('{theirs}') or model.to('{ours}') first."
+    )
+    if "meta" in (theirs.type, ours.type):
+        raise error
+    return error
 
 
 def check_keep(keep: Any, state: ModelState) -> None:

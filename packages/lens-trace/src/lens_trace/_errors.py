@@ -4,6 +4,7 @@
     ├── NotAModuleError             (also TypeError) the model is no torch.nn.Module
     ├── ShardedModelError           FSDP or offloaded: the weights are not here
     ├── MixedDevicesError           model and inputs live on different devices
+    ├── CudaGraphError              the model captures or replays a CUDA graph
     └── SelectionError              (also TypeError) `keep` is no predicate, or names what the model lacks
     NotSavedError                   (KeyError) the value asked for was not kept
     ChangedTensorError              (RuntimeError) a saved value was written after it was saved
@@ -28,6 +29,10 @@ class ShardedModelError(TraceError):
 
 class MixedDevicesError(TraceError):
     """The model's parameters and the inputs live on different devices."""
+
+
+class CudaGraphError(TraceError):
+    """The model captures or replays a CUDA graph, inside which nothing can be seen."""
 
 
 class SelectionError(TraceError, TypeError):

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
+from lens_trace._attention import NAME as ATTENTION
 from lens_trace._call_notes import copied_arguments, current_modes
 from lens_trace._functions import known_roles, role_of
 from lens_trace._notes import note_failed_call
@@ -55,7 +56,7 @@ class RecordingMode(TorchFunctionMode, Openings):
         self.recorder = recorder
         self.module = ModuleRow(None, -1, module, thread, None, ())
         self.is_nested = torch._C._len_torch_function_stack() > 0
-        self.is_simple = not self.is_nested and recorder.sink is None
+        self.is_simple = not self.is_nested and recorder.sink is None and recorder.clock is perf_counter_ns
         self._through: tuple[Any, ...] = ()
         self._opening: list[Any] = []
         self._delegated: list[Any] = []
@@ -266,9 +267,10 @@ class RecordingMode(TorchFunctionMode, Openings):
             if recorder.sink is not None and before[2]:
                 shown_args, shown_kwargs = copied_arguments(args, kwargs, before[2])
             versions = versions_of(before[2]) if role.write_rule == "watched" else None
-            start = perf_counter_ns()
+            clock = recorder.clock
+            start = clock()
             result = func(*args, **kwargs) if kwargs else func(*args)
-            elapsed = perf_counter_ns() - start
+            elapsed = clock() - start
         except BaseException as error:
             note_failed_call(recorder, error, role, args, kwargs, self.module)
             raise
@@ -290,7 +292,8 @@ class RecordingMode(TorchFunctionMode, Openings):
         named = {key: template(a) for key, a in kwargs.items()} if kwargs else None
         state = None
         if role.is_random:
-            state = self._rng = capture_state(kwargs.get("generator"), self._rng)
+            is_attention = role.name == ATTENTION
+            state = self._rng = capture_state(kwargs.get("generator"), self._rng, chooses_attention=is_attention)
         writes: Any = ()
         if role.write_rule != "none" or "out" in kwargs:
             writes = written_arguments(role, args, kwargs)
@@ -301,6 +304,10 @@ class RecordingMode(TorchFunctionMode, Openings):
 
     def run_foreign(self, role: Role, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Runs and records a function that makes a tensor of memory that others can write."""
+        with _quiet():
+            for value in args:
+                if isinstance(value, _Tensor):  # `torch.from_dlpack` takes the tensor itself: both see each write
+                    self.recorder.escape(value)
         result = self._run(role, function, args, kwargs)
         with _quiet():
             if isinstance(result, _Tensor):

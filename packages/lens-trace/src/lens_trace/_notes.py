@@ -6,6 +6,7 @@ module it ran in and the line of the model; and a second one that says where to 
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import sys
@@ -37,7 +38,14 @@ def note_failed_call(recorder: Recorder, error: BaseException, role: Role, args:
     if len(devices) > 1:
         text += (f". Its arguments live on {' and '.join(sorted(devices))}: Lens moves nothing between devices, "
                  "move the inputs or the model with .to(device) first")  # fmt: skip
+        with contextlib.suppress(AttributeError):  # an exception with slots
+            error._lens_devices = devices  # pyright: ignore[reportAttributeAccessIssue]
     add_note(error, text)
+
+
+def is_of_mixed_devices(error: BaseException) -> bool:
+    """Tells whether a function of torch refused arguments that live on different devices."""
+    return isinstance(error, RuntimeError) and hasattr(error, "_lens_devices")
 
 
 def note_failed_module(recorder: Recorder, error: BaseException, module: ModuleRow | None) -> None:

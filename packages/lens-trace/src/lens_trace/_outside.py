@@ -81,7 +81,7 @@ class Outside:
     @unseen
     def same_as(self, tensor: torch.Tensor) -> torch.Tensor | None:
         """Returns the tensor handed out that looks at exactly the memory of this one."""
-        if not self._ranges or not tensor.is_cpu or tensor.layout is not torch.strided or tensor.is_quantized:
+        if not self._ranges or not _has_addresses(tensor) or tensor.layout is not torch.strided or tensor.is_quantized:
             return None
         try:
             known = self.at(tensor.data_ptr())
@@ -146,7 +146,7 @@ class Outside:
 
 def _whole(tensor: torch.Tensor) -> torch.Tensor | None:
     # The memory of the whole storage: the tensor itself where it covers it, else all of it in a row.
-    if not tensor.is_cpu or tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_nested:
+    if not _has_addresses(tensor) or tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_nested:
         return None
     if not _fits(tensor) or tensor.element_size() == 0:
         return None
@@ -156,7 +156,12 @@ def _whole(tensor: torch.Tensor) -> torch.Tensor | None:
     nbytes = plain.untyped_storage().nbytes()
     if plain.numel() * plain.element_size() == nbytes and plain.is_contiguous():
         return plain
-    return torch.empty(0, dtype=plain.dtype).set_(plain.untyped_storage(), 0, (nbytes // plain.element_size(),), (1,))
+    whole = torch.empty(0, dtype=plain.dtype, device=plain.device)
+    return whole.set_(plain.untyped_storage(), 0, (nbytes // plain.element_size(),), (1,))
+
+
+def _has_addresses(tensor: torch.Tensor) -> bool:
+    return tensor.is_cpu or tensor.is_cuda
 
 
 def _fits(tensor: torch.Tensor) -> bool:

@@ -10,6 +10,7 @@ import itertools
 import threading
 import weakref
 from collections.abc import Callable
+from time import perf_counter_ns
 from typing import Any
 
 import torch
@@ -51,6 +52,7 @@ class Recorder:
         self.constants: list[tuple[int, torch.Tensor]] = []
         self.live_parameters: list[torch.Tensor] = list(state.parameters)
         self.sink = sink
+        self.clock: Callable[[], int] = perf_counter_ns
         self.keeps_all = keep is everything
         self.keeps_ids = keep.ids if isinstance(keep, OnlyIds) else None
         self.keeps_outputs_of = keep.addresses if isinstance(keep, OutputsOf) else None

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from lens_trace._attention import allowed_kernels
 from lens_trace._undoing import Undoing
 
 
@@ -25,16 +26,32 @@ class RngState:
         cpu: State of the default CPU generator, uint8.
         cuda: State of each CUDA device's generator in use, by device index.
         generator: State of the generator that the call was given, or None.
+        attention: For `scaled_dot_product_attention`, whose kernels draw differently, those that were allowed
+            (numbers of `torch.nn.attention.SDPBackend`, the one tried first in front); None for all else.
     """
 
-    __slots__ = ("cpu", "cuda", "generator")
+    __slots__ = ("attention", "cpu", "cuda", "generator")
 
     def __init__(
-        self, cpu: torch.Tensor, cuda: dict[int, torch.Tensor] | None = None, generator: torch.Tensor | None = None
+        self,
+        cpu: torch.Tensor,
+        cuda: dict[int, torch.Tensor] | None = None,
+        generator: torch.Tensor | None = None,
+        attention: tuple[int, ...] | None = None,
     ) -> None:
         self.cpu = cpu
-        self.cuda = cuda or {}
+        self.cuda = {} if cuda is None else cuda
         self.generator = generator
+        self.attention = attention
+
+    @staticmethod
+    def now(*, attention: bool = False) -> RngState:
+        """Returns the state of torch's generators as it is, on the CPU and on every CUDA device.
+
+        Args:
+            attention: Note as well which kernels of attention are allowed.
+        """
+        return capture_state(chooses_attention=attention)
 
     def apply(self, generator: torch.Generator | None = None) -> None:
         """Sets torch's generators, and `generator` when the call had its own, to this state."""
@@ -45,15 +62,29 @@ class RngState:
             generator.set_state(self.generator)
 
 
-def capture_state(generator: Any = None, previous: RngState | None = None) -> RngState:
-    """Returns the state of torch's generators now; `previous` itself when nothing was drawn since."""
+def capture_state(
+    generator: Any = None, previous: RngState | None = None, *, chooses_attention: bool = False
+) -> RngState:
+    """Returns the state of torch's generators now, in the tensors of `previous` where nothing was drawn since.
+
+    Args:
+        generator: The generator that the call is given, if any.
+        previous: The state captured last; it is returned itself when all of it still holds.
+        chooses_attention: Whether the call chooses among the kernels of attention: then those allowed are noted.
+    """
     cpu = torch.default_generator.get_state()
     cuda = _cuda_states()
     own = generator.get_state() if isinstance(generator, torch.Generator) else None
-    is_plain = own is None and not cuda
-    if previous is not None and is_plain and previous.generator is None and torch.equal(previous.cpu, cpu):
-        return previous
-    return RngState(cpu, cuda, own)
+    attention = allowed_kernels() if chooses_attention else None
+    if previous is not None:
+        if torch.equal(previous.cpu, cpu):
+            cpu = previous.cpu
+        if cuda.keys() == previous.cuda.keys() and all(torch.equal(cuda[i], previous.cuda[i]) for i in cuda):
+            cuda = previous.cuda
+        is_same = cpu is previous.cpu and cuda is previous.cuda and attention == previous.attention
+        if is_same and own is None and previous.generator is None:
+            return previous
+    return RngState(cpu, cuda, own, attention)
 
 
 @contextmanager

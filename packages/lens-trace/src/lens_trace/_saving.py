@@ -2,7 +2,8 @@
 
 Memory born in the pass is saved with torch's lazy clone (`lens_trace._lazy`), so the value stays exact whatever writes
 the original later, seen by torch or not.  Where a write is seen coming the value gets its copy before, for what the
-allocator does is done by one thread.  Memory that lived before the pass or that something outside can reach (inputs,
+allocator does is done by one thread.  Memory of a device is referred to and copied before a write, which is seen coming
+there; nothing waits for the device.  Memory that lived before the pass or that something outside can reach (inputs,
 parameters, buffers, arrays of numpy) is only referred to; it is copied before the first write that is about to touch
 it, and in any case at the end.  Views of one such storage are copied together.
 
@@ -20,6 +21,7 @@ import torch
 
 from lens_trace._lazy import cloned, is_lazy_kind, lazy_clone, own_memory
 from lens_trace._notes import shown_tensor
+from lens_trace._pending import is_pinned, settle
 from lens_trace._storages import is_functorch_wrapped
 from lens_trace._tensors import Tensors
 from lens_trace._unseen import dispatch_depth, unseen
@@ -57,6 +59,7 @@ class Saver:
         self._device = device
         self._dtype = dtype
         self._transform = transform
+        self._waits = False
         self._converts = device is not None or dtype is not None or transform is not None
         self._is_plain = detach and not self._converts and lazy_clone is not None
 
@@ -93,9 +96,12 @@ class Saver:
                     self._put(key, saved)
                     if tensor.nbytes >= _WORTH_SEVERAL_THREADS:
                         self._lazy.setdefault(storage, []).append(key)
-                except RuntimeError:  # mapped or shared memory, memory of numpy: anybody may write it at any time
-                    self.foreign.add(storage)
-                    self._put(key, self._copy(tensor))
+                except RuntimeError:
+                    if is_pinned(tensor):  # what a device is still to write may not be there yet
+                        self._borrow(key, tensor, storage)
+                    else:  # mapped or shared memory, memory of numpy: anybody may write it at any time
+                        self.foreign.add(storage)
+                        self._put(key, self._copy(tensor))
             else:
                 self._borrow(key, tensor, storage)
         elif self._converts:
@@ -151,6 +157,8 @@ class Saver:
             has_failed: Whether the model raised: then nobody goes on with its tensors, and there may be no memory for
                 copies.  (torch ends the process when it cannot part a lazy clone for lack of memory.)
         """
+        if self._waits and not has_failed:
+            torch.cuda.synchronize()
         if not self._detach or not (self.payloads or self.written):
             return
         alive = find_alive()
@@ -180,6 +188,7 @@ class Saver:
         dtype = self._dtype if self._dtype is not None and (tensor.is_floating_point() or tensor.is_complex()) else None
         if dtype is not None and tensor.is_complex() and not dtype.is_complex:
             dtype = None
+        settle(tensor)
         source = tensor.detach() if self._detach else tensor
         return source.to(device=self._device, dtype=dtype, copy=True)
 
@@ -204,6 +213,7 @@ class Saver:
 
     def _handed_out(self, tensor: torch.Tensor, storage: int | None) -> torch.Tensor:
         """Returns the value in memory that the model never sees: what a transform does to it in place is its own."""
+        settle(tensor)
         if not self._detach or tensor.is_meta:
             return tensor.clone()
         plain = tensor.detach()
@@ -226,11 +236,13 @@ class Saver:
         return tensor.to(dtype)
 
     def _borrow(self, key: Key, tensor: torch.Tensor, storage: int) -> None:
+        self._waits = self._waits or is_pinned(tensor)
         self._put(key, tensor.detach() if self._detach else tensor)
         if not tensor.is_meta:
             self._borrowed.setdefault(storage, []).append(key)
 
     def _copy(self, tensor: torch.Tensor) -> torch.Tensor:
+        settle(tensor)
         return tensor.detach().clone() if self._detach else tensor.clone()
 
     def _copy_together(self, keys: list[Key]) -> int:
@@ -246,6 +258,7 @@ class Saver:
             copies = [self._copy(tensor) for tensor in tensors]
             nbytes = sum(map(_nbytes, tensors))
         else:
+            settle(first)
             memory = first.untyped_storage().clone()
             nbytes = memory.nbytes()
             copies = [_view_of(memory, t) for t in tensors]

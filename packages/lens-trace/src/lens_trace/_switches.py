@@ -23,6 +23,7 @@ import torch
 from lens_trace._backward_memory import lift_for_transforms
 from lens_trace._composites import enter_composites
 from lens_trace._intercept import RecordingMode
+from lens_trace._kernels import wrap_kernels
 from lens_trace._modules import active, enter_calls
 from lens_trace._replacing import made_once, replace
 from lens_trace._undispatched import wrap_scripted, wrap_undispatched
@@ -241,7 +242,7 @@ def _forget_in_child() -> None:
 
 _results = _Counted(_switch_fastpath_off, _force_eager, _watch_compile)
 _watching = _Counted(
-    _enter_composites, enter_calls, wrap_scripted, wrap_undispatched, _lift_hooks, _wrap_threads,
+    _enter_composites, enter_calls, wrap_scripted, wrap_undispatched, wrap_kernels, _lift_hooks, _wrap_threads,
     _raise_recursion_limit, _pause_collector,
 )  # fmt: skip
 

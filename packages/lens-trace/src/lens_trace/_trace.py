@@ -16,8 +16,8 @@ from typing import Any
 import torch
 
 from lens_trace._backward_memory import keep_exact_for_backward
-from lens_trace._checks import check_devices, check_keep, check_model, check_parts
-from lens_trace._errors import StopTrace
+from lens_trace._checks import check_keep, check_model, check_parts, mixed_devices
+from lens_trace._errors import MixedDevicesError, StopTrace
 from lens_trace._freeze import Freezer, call_of, library_versions
 from lens_trace._freeze_model import freeze_buffers, freeze_modules, freeze_parameters, note_facts
 from lens_trace._given import given
@@ -25,7 +25,7 @@ from lens_trace._intercept import RecordingMode
 from lens_trace._keep import Keep, everything
 from lens_trace._leaves import tensor_leaves
 from lens_trace._modules import call_model
-from lens_trace._notes import note_failed_module
+from lens_trace._notes import is_of_mixed_devices, note_failed_module
 from lens_trace._recorder import Recorder
 from lens_trace._recording import Recording
 from lens_trace._records import CallId, Opaque, Operation, SequenceArgument, Trace
@@ -57,6 +57,7 @@ def trace(
     store: Store | None = None,
     watch: Watch | None = None,
     snapshot: Snapshot | None = None,
+    synchronize: Callable[[], object] | None = None,
 ) -> Recording:
     """Runs a model once and records every operation.
 
@@ -109,9 +110,11 @@ def trace(
     if isinstance(saver, WatchedSaver):
         saver.tell(store, watch)
     recorder = Recorder(model, state, saver, keep, sink)
+    if synchronize is not None:
+        recorder.clock = _clock_of_device(synchronize)
     session = _Session(recorder, seed, keeps_graph=watch is not None or not detach)
     with torch._C.DisableTorchFunction():
-        _note_inputs(recorder, positional, named)
+        mixed = _note_inputs(recorder, positional, named)
 
     def run(undoing: Undoing) -> Recording:
         session.begin(undoing)
@@ -131,6 +134,9 @@ def trace(
             recording = session.recording(has_failed=True)
             with contextlib.suppress(AttributeError):  # an exception with slots
                 error.lens_recording = recording  # pyright: ignore[reportAttributeAccessIssue]
+            if mixed is not None and is_of_mixed_devices(error):
+                mixed.lens_recording = recording  # pyright: ignore[reportAttributeAccessIssue]
+                raise mixed from error
             raise
         return session.recording()
 
@@ -243,6 +249,14 @@ class _Session:
         )  # fmt: skip
 
 
+def _clock_of_device(synchronize: Callable[[], object]) -> Callable[[], int]:
+    def clock() -> int:
+        synchronize()
+        return time.perf_counter_ns()
+
+    return clock
+
+
 def _operation_of(row: Row) -> int:
     return row.operation
 
@@ -255,14 +269,16 @@ def as_arguments(args: Any, kwargs: Mapping[str, Any] | None) -> tuple[tuple[Any
     return given((args if is_plain_tuple else (args,), dict(kwargs or {})))
 
 
-def _note_inputs(recorder: Recorder, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def _note_inputs(recorder: Recorder, args: tuple[Any, ...], kwargs: dict[str, Any]) -> MixedDevicesError | None:
+    """Notes the inputs; returns what to raise if the model fails because they are on another device than it is."""
     names = _argument_names(recorder.model.forward, len(args)) if args else []
     leaves = [((i, *path), names[i], tensor) for i, a in enumerate(args) for path, tensor in tensor_leaves(a)]
     leaves += [((k, *path), k, tensor) for k, a in kwargs.items() for path, tensor in tensor_leaves(a)]
-    check_devices(recorder.state, [tensor for _, _, tensor in leaves])
+    mixed = mixed_devices(recorder.state, [tensor for _, _, tensor in leaves])
     recorder.state.add_inputs([tensor for _, _, tensor in leaves])
     for path, name, tensor in leaves:
         recorder.add_input(tensor, path, ".".join([name, *(str(step) for step in path[1:])]))
+    return mixed
 
 
 def _argument_names(forward: Any, count: int) -> list[str]:

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from lens_trace._errors import CudaGraphError
 from lens_trace._intercept import RecordingMode
 from lens_trace._modules import active
 from lens_trace._replacing import made_once, replace
@@ -37,6 +38,8 @@ def wrap_undispatched(undoing: Undoing) -> None:
         for name, wrap in wrappers.items():
             if hasattr(owner, name):
                 replace(undoing, owner, name, wrap)
+    for (owner, name), wrap in _OF_GRAPHS.items():
+        replace(undoing, owner, name, wrap)
     _shadow_set(undoing)
     replace(undoing, torch.utils, "swap_tensors", _wrap_swap)
 
@@ -114,6 +117,20 @@ def _scripted_class_name(method: Any) -> str | None:
         return None
 
 
+def _refuse_graph(original: Callable[..., Any]) -> Callable[..., Any]:
+    # A graph runs kernels that nobody calls: what they write shows neither in records nor in version counters.
+    @functools.wraps(original)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        if active.modes:
+            raise CudaGraphError(
+                "The model captures or replays a CUDA graph, inside which nothing can be seen. Trace it as it was "
+                "before torch.cuda.make_graphed_callables or torch.cuda.graph, or with the graph switched off."
+            )
+        return original(*args, **kwargs)
+
+    return wrapper
+
+
 @made_once
 def _wrap_swap(original: Any) -> Callable[..., None]:
     # torch refuses tensors that somebody refers to weakly, and a trace does: that must not change what the model does.
@@ -161,6 +178,14 @@ def _shadow_set(undoing: Undoing) -> None:
     setattr(torch.Tensor, "set_", _wrap_set(torch.Tensor.set_))  # noqa: B010 - else taken for a redefinition
 
 
+_OF_GRAPHS: dict[tuple[Any, str], Any] = {
+    place: made_once(_refuse_graph)
+    for place in (
+        (torch.cuda.CUDAGraph, "replay"),
+        (torch.cuda.CUDAGraph, "capture_begin"),
+        (torch.cuda.graph, "__enter__"),
+    )
+}
 _foreign, _plain, _escaping = (RecordingMode.run_foreign, RecordingMode.run_outside_protocol, RecordingMode.let_escape)
 _OF_TORCH, _OF_NESTED, _OF_DLPACK = (
     {name: made_once(functools.partial(_wrap_function, name, run)) for name, run in runs.items()}

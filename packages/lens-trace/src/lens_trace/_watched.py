@@ -11,6 +11,7 @@ from typing import Protocol
 
 import torch
 
+from lens_trace._pending import settle
 from lens_trace._saving import Key, Saver
 from lens_trace._tensors import Tensors
 
@@ -115,6 +116,7 @@ class WatchedSaver(Saver):
             if self._transform is not None and not is_state:
                 value = self._transformed(key, tensor, storage)
             else:
+                settle(tensor)
                 value = self._converted(tensor) if self._converts else tensor.detach()
             with torch.no_grad():
                 store.put(key, value)
