@@ -3,6 +3,9 @@
 An index that is replaced by one out of range tells nothing (it raises) or kills the process (on a GPU).  So for the
 functions that take indices this says how many valid ones there are.  It also lists the arguments that must never be
 replaced, because the function trusts them and would read or write memory that is not its own.
+
+On the CPU other arguments out of range raise, which tells as much as a changed result.  A GPU finds out while the
+kernel runs, and then the process can use it no more: there `is_refused` says beforehand what would have raised.
 """
 
 from __future__ import annotations
@@ -48,10 +51,52 @@ _TRUSTED: dict[str, frozenset[int | str]] = {
     "_nested_view_from_jagged": frozenset({1, 2}),
     "max_unpool2d": frozenset({1}),
     "max_unpool3d": frozenset({1}),
+    "multilabel_margin_loss": frozenset({1, "target"}),
     "ctc_loss": frozenset({1, 2, 3}),
     "_ctc_loss": frozenset({1, 2, 3}),
 }
 """Function: its trusted arguments; none named means all."""
+
+
+def is_refused(name: str, path: Path, value: Tensor, other: Tensor, args: list[Any], kwargs: dict[str, Any]) -> bool:
+    """Whether a function would refuse a replacement, so that on a GPU it must not be tried.
+
+    Args:
+        name: The function.
+        path: The argument.
+        value: What is there now.
+        other: What would take its place.
+        args: The arguments of the call.
+        kwargs: Its keyword arguments.
+    """
+    if not other.is_floating_point():
+        if name == "masked_scatter" and path[0] in (1, "mask"):
+            source = _given(args, kwargs, 2, "source")
+            return isinstance(source, Tensor) and int(other.expand(args[0].shape).sum()) > source.numel()
+        if other.is_complex() or other.dtype is torch.bool:
+            return False
+        if name == "repeat_interleave" and kwargs.get("output_size") is not None:
+            return int(other.sum()) != kwargs["output_size"]
+        bound = index_bound(name, path, args, kwargs)
+        return bound is not None and bool(((other != value) & ((other < -bound) | (other >= bound))).any())
+    limits = _LIMITS.get(name, {}).get(path[0])
+    if limits is None:
+        return False
+    is_outside = bool((~torch.isfinite(other) | (other < limits[0]) | (other > limits[1])).any())
+    return is_outside or (name == "multinomial" and bool((other.sum(-1) <= 0).any()))
+
+
+_PROBABILITY, _RATE = (0.0, 1.0), (0.0, 1e6)
+_LIMITS: dict[str, dict[int | str, tuple[float, float]]] = {
+    "bernoulli": {0: _PROBABILITY, "input": _PROBABILITY, 1: _PROBABILITY, "p": _PROBABILITY},
+    "binary_cross_entropy": {0: _PROBABILITY, "input": _PROBABILITY},
+    "binomial": {0: _RATE, "count": _RATE, 1: _PROBABILITY, "prob": _PROBABILITY},
+    "multinomial": {0: _RATE, "input": _RATE},
+    "poisson": {0: _RATE, "input": _RATE},
+    "_standard_gamma": {0: _RATE},
+    "_sample_dirichlet": {0: _RATE},
+}
+"""Between which numbers an argument has to lie."""
 
 
 def index_bound(name: str, path: Path, args: list[Any], kwargs: dict[str, Any]) -> int | None:

@@ -34,7 +34,23 @@ UNINITIALISED = frozenset(
 def tolerance_for(call: Call, saved: Tensor) -> Tolerance:
     """Returns the tolerance for one output of a call."""
     tensors = list(call.tensors.values())
-    return tolerance_of(call.name, tensors, saved, lambda: _magnitudes(call))
+    return tolerance_of(_name_of_sum(call) or call.name, tensors, saved, lambda: _magnitudes(call))
+
+
+def _name_of_sum(call: Call) -> str | None:
+    """Returns the function that a call sums like, where its name tells of placing values and its arguments of sums."""
+    position = _ACCUMULATE.get(call.name)
+    if position is not None:
+        arguments = [value for key, value in call.first.kwargs if key == "accumulate"]
+        given = call.first.args[position] if position < len(call.first.args) else next(iter(arguments), None)
+        return "index_add" if isinstance(given, Constant) and given.value is True else None
+    if call.name == "scatter" and any(key == "reduce" for key, _ in call.first.kwargs):
+        return "scatter_add"
+    return None
+
+
+_ACCUMULATE = {"index_put": 3, "_index_put_impl": 3, "_unsafe_index_put": 3, "put": 3}
+"""Where such functions are told to add to what is there."""
 
 
 def _magnitudes(call: Call) -> list[Tensor] | None:

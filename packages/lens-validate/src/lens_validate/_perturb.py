@@ -31,7 +31,7 @@ class Noise:
     """Numbers spread evenly over [-1, 1), made once and read from changing places."""
 
     def __init__(self, seed: int) -> None:
-        block = torch.rand(_PERIOD, generator=torch.Generator().manual_seed(seed)).mul_(2).sub_(1)
+        block = torch.rand(_PERIOD, device="cpu", generator=torch.Generator().manual_seed(seed)).mul_(2).sub_(1)
         self._blocks = {torch.device("cpu"): torch.cat([block, block])}
         self._start = 0
 

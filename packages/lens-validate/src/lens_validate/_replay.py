@@ -86,10 +86,11 @@ def run(call: Call, changes: Mapping[Path, Tensor] | None = None) -> Outcome:
     wrong = misfit(call.name, args)
     if wrong is not None:
         raise WrongResult(f"its arguments do not fit each other: {wrong}")
-    with _random_state(call, kwargs), applied(call.first.context), _module_state(call):
+    with _random_state(call, kwargs), applied(call.first.context), _attention_kernels(call), _module_state(call):
         result = call.function(*args, **kwargs)
     outputs = _outputs(call, result, args, kwargs, given)
     written = [value_at(args, kwargs, write.path) for write in call.first.writes]
+    _settle([*outputs, *written])
     is_watched = call.may_write and not changes
     undeclared = _undeclared(call, tensors, given, outputs, written) if is_watched else []
     untrue = _untrue_writes(call, tensors, given, outputs, written) if is_watched else None
@@ -107,8 +108,26 @@ def _random_state(call: Call, kwargs: dict[str, Any]) -> Any:
     if call.first.uses_rng:
         raise MissingValue("the state of the random generators before it is not in the recording")
     if call.first.function is not None and call.first.function.kind in ("module", "extension", "scripted"):
-        return replayed(RngState(torch.get_rng_state()))
+        return replayed(RngState.now())
     return nullcontext()
+
+
+def _attention_kernels(call: Call) -> Any:
+    """Allows the kernels of attention that were allowed when the call ran, if others are now."""
+    assert call.first.call_id is not None
+    state = call.recording.rng_states.get(call.first.call_id)
+    if state is None or state.attention is None or state.attention == RngState.now(attention=True).attention:
+        return nullcontext()
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    kernels: Any = sdpa_kernel  # torch leaves it half typed
+    return kernels([SDPBackend(number) for number in state.attention], set_priority=True)
+
+
+def _settle(tensors: list[Tensor]) -> None:
+    # What a device is still to copy into pinned memory would be compared before it is there.
+    if torch.cuda.is_initialized() and any(tensor.device.type == "cpu" for tensor in tensors):
+        torch.cuda.synchronize()
 
 
 class _module_state:

@@ -64,7 +64,7 @@ def validate_while_running(
         One verdict for each operation.
     """
     started = time.perf_counter()
-    state = RngState(torch.get_rng_state())
+    state = RngState.now()
     plan, recording, window = _two_passes(model, args, kwargs, seed, progress, state)
     first = functions_of(plan)
     if functions_of(recording) != first:  # it settles after its first forward: what follows is what can be checked
