@@ -3,6 +3,8 @@
     uv run --group bench python benchmarks/trace_cost.py                        # everything, about ten minutes
     uv run --group bench --with torchlens python benchmarks/trace_cost.py      # with torchlens beside it
     uv run --group bench python benchmarks/trace_cost.py --only mlp resnet18   # some models
+    uv run --group bench python benchmarks/trace_cost.py --device cuda          # on a GPU
+    uv run --group bench python benchmarks/trace_cost.py --device cuda --batch 64
 
 Each model runs plainly, with forward hooks on every module that keep their outputs, with a mode that holds the output
 of every operation and copies what is about to be overwritten, traced keeping everything, traced keeping nothing, and
@@ -12,7 +14,9 @@ Every sample follows a plain pass that is not measured, so that each way finds h
 them, not as the way before it did (memory that one way gives back to the system would be paid for by the next); the
 order is drawn anew each round.  A ratio is the median of the ratios within the rounds.  A pass of few milliseconds is
 run several times a sample, since one alone would mostly measure cold caches.  Peak memory comes from fresh processes:
-growth over the model at rest, after one plain pass.  The output is Markdown, made to be pasted into docs/benchmarks.md.
+growth over the model at rest, after one plain pass.  On a GPU a sample ends when the device has done its work, and
+memory is that of torch's allocator on the device, measured in the same process.  The output is Markdown, made to be
+pasted into docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -32,7 +36,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import torch
@@ -41,6 +45,28 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import lens_trace
 
 Case = tuple[torch.nn.Module, tuple[Any, ...], dict[str, Any]]
+
+
+class Place:
+    """Where models run."""
+
+    device = "cpu"
+    batch: int | None = None
+    """Instead of each model's own."""
+
+
+def settle() -> None:
+    """Waits until the device has done what it was told."""
+    if Place.device == "cuda":
+        torch.cuda.synchronize()
+
+
+def placed(name: str) -> Case:
+    """Returns a model with its input, where it is to run."""
+    model, args, kwargs = CASES[name]()
+    if Place.batch is not None:
+        args = tuple(a[:1].expand(Place.batch, *a.shape[1:]).contiguous() for a in args)
+    return model.to(Place.device), tuple(a.to(Place.device) for a in args), kwargs
 
 
 def resnet18() -> Case:
@@ -204,13 +230,16 @@ LARGE = ("resnet50", "vit_b_16", "gpt2", "bert")
 def measure(name: str, repeats: int) -> dict[str, Any]:
     """Returns the median seconds of a plain pass, by way the median ratio to it, and the number of operations."""
     torch.manual_seed(0)
-    case = CASES[name]()
+    case = placed(name)
     times: dict[str, list[float]] = {way: [] for way in WAYS}
     with torch.no_grad():
         operations = len(lens_trace.trace(case[0], case[1], case[2], keep=lens_trace.nothing).trace.operations)
-        _plain(case)
+        for _ in range(1 if Place.device == "cpu" else 10):
+            _plain(case)
+        settle()
         start = time.perf_counter()
         _plain(case)
+        settle()
         once = time.perf_counter() - start
         passes = max(1, round(SHORTEST_SAMPLE_S / once))
         rounds = max(repeats, min(MOST_ROUNDS, round(SHORTEST_SERIES_S / (passes * once))))
@@ -223,16 +252,19 @@ def measure(name: str, repeats: int) -> dict[str, Any]:
                 count = 1 if way == "torchlens" else passes
                 gc.collect()
                 _plain(case)
+                settle()
                 start = time.perf_counter()
                 for _ in range(count):
                     run(case)
+                settle()
                 if round_number:
                     times[way].append((time.perf_counter() - start) / count)
     plain = statistics.median(times["plain"])
     medians = {way: plain * paired(values, times["plain"]) for way, values in times.items()}
     over_hooks, over_hold = (paired(times["keep all"], times[way]) for way in ("hooks", "hold"))
     return {
-        "name": name, "operations": operations, "seconds": medians, "memory": peaks(name), "all / hooks": over_hooks,
+        "name": name, "operations": operations, "seconds": medians,
+        "memory": peaks(name) if Place.device == "cpu" else peaks_on_device(case), "all / hooks": over_hooks,
         "all / hold": over_hold, "times": times,
     }  # fmt: skip
 
@@ -256,8 +288,28 @@ def peaks(name: str) -> dict[str, Any]:
     return found
 
 
+def peaks_on_device(case: Case) -> dict[str, Any]:
+    """Returns how much torch's allocator gave out at most by way, and what was saved, in MiB."""
+    found: dict[str, Any] = {}
+    with torch.no_grad():
+        for way in ("plain", "hooks", "hold", "keep all", "keep nothing"):
+            gc.collect()
+            torch.cuda.empty_cache()
+            before = torch.cuda.memory_allocated()
+            torch.cuda.reset_peak_memory_stats()
+            if way == "keep all":
+                recording = lens_trace.trace(case[0], case[1], case[2])
+                found["saved"] = recording.tensors.nbytes / 2**20
+                del recording
+            else:
+                WAYS[way](case)
+            settle()
+            found[way] = (torch.cuda.max_memory_allocated() - before) / 2**20
+    return found
+
+
 def _print_peak(name: str, way: str) -> None:
-    case = CASES[name]()
+    case = placed(name)
     saved = None
     with torch.no_grad():
         _plain(case)  # what kernels allocate once belongs to no way
@@ -298,17 +350,18 @@ def per_operation_us(result: dict[str, Any], way: str) -> float:
 def _row(result: dict[str, Any]) -> str:
     seconds, plain, memory = result["seconds"], result["seconds"]["plain"], result["memory"]
     ratios = " | ".join(f"{seconds[way] / plain:.2f}" if way in seconds else "-" for way in [*list(WAYS)[1:]])
+    shape = SHAPES[result["name"]] if Place.batch is None else f"batch {Place.batch}"
     shown = " / ".join(
         f"{memory[way]:.0f}" for way in ("plain", "hooks", "hold", "keep all", "keep nothing", "saved") if memory
     )
     return (
-        f"| {result['name']}, {SHAPES[result['name']]} | {result['operations']} | {plain * 1e3:.1f} | {ratios} "
+        f"| {result['name']}, {shape} | {result['operations']} | {plain * 1e3:.1f} | {ratios} "
         f"| {result['all / hooks']:.2f} | {result['all / hold']:.2f} "
         f"| {per_operation_us(result, 'keep nothing'):.1f} | {shown} |"
     )
 
 
-def budgets(results: list[dict[str, Any]], import_s: float) -> list[str]:
+def budgets(results: list[dict[str, Any]], import_s: float | None) -> list[str]:
     """Returns one row of Markdown a budget and model: what was asked, what was measured, whether it is met."""
     rows: list[str] = []
 
@@ -332,7 +385,8 @@ def budgets(results: list[dict[str, Any]], import_s: float) -> list[str]:
             judge("history of an operation", name, history, 50, " us")
         if memory and memory["saved"] > 16:  # below, the interpreter's own pages are what is measured
             judge("peak growth, keep all / saved bytes", name, memory["keep all"] / memory["saved"], 1.1)
-    judge("`import lens_trace` beyond torch", "", import_s, 0.1, " s")
+    if import_s is not None:
+        judge("`import lens_trace` beyond torch", "", import_s, 0.1, " s")
     return rows
 
 
@@ -340,13 +394,22 @@ def environment() -> str:
     """Returns date, machine and versions in one line."""
     with open("/proc/cpuinfo") as file:
         found = re.search(r"model name\s*: (.*)", file.read())
-    names = ["torch", "torchvision", "transformers", "lens-trace", *(["torchlens"] if "torchlens" in WAYS else [])]
+    names = ["torch", "torchvision", "transformers", *(["torchlens"] if "torchlens" in WAYS else [])]
+    names += ["lens-trace"] if _is_installed("lens-trace") else []
+    card = f"{torch.cuda.get_device_name()}, CUDA {torch.version.cuda}; host " if Place.device == "cuda" else ""
     return (
-        f"Measured {datetime.date.today()} on {found[1] if found else platform.processor()}, {os.cpu_count()} cores, "
-        f"{torch.get_num_threads()} threads; Python {platform.python_version()}, "
+        f"Measured {datetime.date.today()} on {card}{found[1] if found else platform.processor()}, {os.cpu_count()} "
+        f"cores, {torch.get_num_threads()} threads; Python {platform.python_version()}, "
         + ", ".join(f"{name} {version(name)}" for name in names)
         + "."
     )
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        return bool(version(name))
+    except PackageNotFoundError:  # on the path, not installed
+        return False
 
 
 def main() -> None:
@@ -355,11 +418,14 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", choices=sorted(CASES))
     parser.add_argument("--repeats", type=int, default=9, help="samples of each way, more of short ones (default 9)")
     parser.add_argument("--json", help="file to write the raw figures to")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--batch", type=int, help="inputs in a batch, instead of each model's own number")
     parser.add_argument("--peak", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.peak:
         _print_peak(*options.peak)
         return
+    Place.device, Place.batch = options.device, options.batch
     print(environment(), end="\n\n")
     ways = " | ".join(f"{way} / plain" for way in [*list(WAYS)[1:]])
     print(
@@ -368,11 +434,11 @@ def main() -> None:
     )
     print("|---|---|---|" + "---|" * (len(WAYS) - 1) + "---|---|---|---|")
     results: list[dict[str, Any]] = []
-    for name in options.only or list(CASES):
+    for name in options.only or (list(CASES) if Place.device == "cpu" else [*LARGE]):
         results.append(measure(name, options.repeats))
         print(_row(results[-1]), flush=True)
     print("\n| budget | model | at most | measured | met |\n|---|---|---|---|---|")
-    print("\n".join(budgets(results, import_seconds())))
+    print("\n".join(budgets(results, import_seconds() if Place.device == "cpu" else None)))
     if options.json:
         with open(options.json, "w") as file:
             json.dump(results, file, indent=1)
