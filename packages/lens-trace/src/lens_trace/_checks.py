@@ -25,14 +25,14 @@ def check_model(model: Any) -> torch.nn.Module:
         hint = " It is a class: make an instance first." if isinstance(model, type) else ""
         raise NotAModuleError(f"Expected a torch.nn.Module to trace, got {type(model).__name__}.{hint}")
     while True:
-        if hasattr(model, "_orig_mod"):
-            model = model._orig_mod  # pyright: ignore[reportAssignmentType]
-        elif type(model).__name__ in ("DataParallel", "DistributedDataParallel") and hasattr(model, "module"):
-            model = model.module  # pyright: ignore[reportAssignmentType]
+        inside: Any = model._modules
+        if "_orig_mod" in inside:
+            model = inside["_orig_mod"]
+        elif type(model).__name__ in ("DataParallel", "DistributedDataParallel") and "module" in inside:
+            model = inside["module"]
         else:
-            break
+            return model
         assert isinstance(model, torch.nn.Module)
-    return model
 
 
 def check_parts(state: ModelState) -> None:

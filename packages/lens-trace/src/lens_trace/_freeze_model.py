@@ -44,7 +44,7 @@ def note_facts(recorder: Recorder) -> Facts:
         and len(modules) == len(state.addresses.registered_parameters.sizes)
     )
     return Facts(
-        list(map(type, modules)), _training_of(modules), None if is_as_walked else _children_of(state),
+        list(map(type, modules)), _training_of(modules, state), None if is_as_walked else _children_of(state),
         recorder.module_rows, _facts_of(recorder.live_parameters), _facts_of(state.buffers), _persistence(state),
         state.addresses,
     )  # fmt: skip
@@ -61,7 +61,11 @@ def _children_of(state: ModelState) -> dict[int, list[int | None]]:
 
 
 def _persistence(state: ModelState) -> list[bool] | None:
-    passing = [module._non_persistent_buffers_set for module in state.modules]
+    passing = (
+        state.registrations.non_persistent
+        if state.registrations.is_plain
+        else [module._non_persistent_buffers_set for module in state.modules]
+    )
     if not any(passing):
         return None
     registered, found = state.addresses.registered_buffers, dict[int, bool]()
@@ -72,11 +76,11 @@ def _persistence(state: ModelState) -> list[bool] | None:
     return list(found.values())
 
 
-def _training_of(modules: list[torch.nn.Module]) -> list[bool]:
-    try:
-        return [module.training for module in modules]
-    except AttributeError:  # a frozen scripted module has no flag
-        return [getattr(module, "training", False) for module in modules]
+def _training_of(modules: list[torch.nn.Module], state: ModelState) -> list[bool]:
+    flags = state.registrations.training  # as they were put back
+    if len(flags) == len(modules):
+        return flags
+    return [getattr(module, "training", False) for module in modules]  # a frozen scripted module has no flag
 
 
 def freeze_modules(facts: Facts) -> tuple[tuple[records.Module, ...], tuple[records.ModuleCall, ...]]:

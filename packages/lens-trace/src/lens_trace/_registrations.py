@@ -21,6 +21,7 @@ _MACHINERY = frozenset(vars(torch.nn.Module()))
 _values = dict.values
 _joined = chain.from_iterable
 _training, _parameters = itemgetter("training"), itemgetter("_parameters")
+_non_persistent = itemgetter("_non_persistent_buffers_set")
 
 
 class Registered:
@@ -65,6 +66,8 @@ class Registrations:
 
     Attributes:
         parameters, buffers: Of every module, in the order given.
+        is_plain: Whether all modules keep their own in dictionaries.
+        training: The flags of those that do.
     """
 
     def __init__(self, modules: list[torch.nn.Module], owns: list[dict[str, Any]]) -> None:
@@ -77,6 +80,7 @@ class Registrations:
             self.buffers = _copied([module._buffers for module in modules])
             modules = [module for module in modules if type(module.__dict__.get("_parameters")) is dict]
             owns = [module.__dict__ for module in modules]
+        self.is_plain = is_plain
         self._owns = owns
         self._filled: list[list[dict[str, Any]]] = []
         self._before: list[Registered] = []
@@ -87,13 +91,18 @@ class Registrations:
             self._before.append(Registered(live, filled))
         if is_plain:
             self.parameters, self.buffers = self._before[:2]
-        self._training = list(map(_training, owns))
+        self.training: list[bool] = list(map(_training, owns))
         self._sizes = list(map(len, owns))
         kinds = list(map(type, modules))
         torch_own = {kind for kind in set(kinds) if kind.__module__.startswith("torch.nn.modules.")}
         self._attributes = {index: owns[index].copy() for index, kind in enumerate(kinds) if kind not in torch_own}
         self._tensors: list[torch.Tensor] = []
         self._flags: list[bool] = []
+
+    @property
+    def non_persistent(self) -> list[set[str]]:
+        """By module, the names of buffers that are left out of the state_dict."""
+        return list(map(_non_persistent, self._owns))
 
     def note_flags(self, tensors: list[torch.Tensor]) -> None:
         """Remembers which tensors require a gradient."""
@@ -116,10 +125,10 @@ class Registrations:
             now = list(filter(None, [own[name] for own in self._owns]))
             if len(now) != len(filled) or not all(map(is_, now, filled)) or not before.is_still(filled):
                 return False
-        return list(map(_training, self._owns)) == self._training
+        return list(map(_training, self._owns)) == self.training
 
     def _put_all_back(self) -> None:
-        for index, (own, training) in enumerate(zip(self._owns, self._training, strict=True)):
+        for index, (own, training) in enumerate(zip(self._owns, self.training, strict=True)):
             if own["training"] is not training:
                 own["training"] = training
             for name, before in zip(_REGISTRIES, self._before, strict=True):
