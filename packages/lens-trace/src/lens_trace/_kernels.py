@@ -19,11 +19,10 @@ import torch
 
 from lens_trace._intercept import RecordingMode
 from lens_trace._modules import active
-from lens_trace._replacing import replace
+from lens_trace._replacing import Wanted
 from lens_trace._role import OPERATION, Role
 from lens_trace._sites import calling_frame
 from lens_trace._undispatched import record_call
-from lens_trace._undoing import Undoing
 from lens_trace._unseen import unseen
 
 _LAUNCHERS = (
@@ -33,12 +32,10 @@ _LAUNCHERS = (
 )
 
 
-def wrap_kernels(undoing: Undoing) -> None:
-    """Makes every launch of a kernel one operation, if Triton is there."""
-    for module, name in _LAUNCHERS:
-        kind = getattr(sys.modules.get(module), name, None)
-        if kind is not None and "run" in vars(kind):
-            replace(undoing, kind, "run", _wrap_run)
+def kernels() -> list[Wanted]:
+    """Returns what is to be replaced so that every launch of a kernel is one operation, if Triton is there."""
+    kinds = [getattr(sys.modules[module], name, None) for module, name in _LAUNCHERS if module in sys.modules]
+    return [(kind, "run", _wrap_run) for kind in kinds if kind is not None and "run" in vars(kind)]
 
 
 def _wrap_run(original: Callable[..., Any]) -> Callable[..., Any]:

@@ -18,6 +18,7 @@ import sys
 import threading
 from collections.abc import Callable
 from time import perf_counter_ns
+from types import CodeType
 from typing import Any
 
 import torch
@@ -26,7 +27,7 @@ from lens_trace._intercept import RecordingMode
 from lens_trace._leaves import plain_leaves
 from lens_trace._notes import note_failed_module
 from lens_trace._recorder import ATOMS, Recorder
-from lens_trace._replacing import replace
+from lens_trace._replacing import Wanted, code_with, replace
 from lens_trace._role import OPERATION, Role
 from lens_trace._rows import ModuleRow, Owning, Reference, Seen
 from lens_trace._sites import border_code, calling_frame, frame_that_called_module
@@ -55,7 +56,7 @@ _identity = Role(_pass_on, OPERATION, "identity", "identity", "identity")
 
 def enter_calls(undoing: Undoing) -> None:
     """Sees every module call from now on."""
-    original_call[0] = original = replace(undoing, torch.nn.Module, "_call_impl", _wrapped_call)
+    original_call[0] = original = replace(undoing, _CALL)[0]
     border_code[0] = getattr(original, "__code__", None)
 
 
@@ -63,60 +64,67 @@ original_call: list[Any] = [None]
 """What a module call runs when nobody looks."""
 
 
-def _wrapped_call(original: Callable[..., Any]) -> Callable[..., Any]:
-    def _call_impl(self: torch.nn.Module, /, *args: Any, **kwargs: Any) -> Any:
-        modes = active.modes
-        if len(modes) != 1:
-            return _layered(modes, original)(self, *args, **kwargs) if modes else original(self, *args, **kwargs)
-        mode = modes[0]
-        # `_enter` and the usual way out are written out here: this runs at every module call.
-        recorder, owners, _, logs, _, rows, _, _ = mode.tables
-        module = recorder.state.number_of.get(id(self))
-        if module is None:
-            if "_orig_mod" in self._modules:  # a compiled module: the one inside is recorded
-                return _pass_through(mode, original, self, args, kwargs)
-            module = recorder.state.add_module(self)
-        outside = mode.module
-        user = mode.place_of_call(_frame(3))  # the frames in between belong to what is lent and to torch
-        if len(args) == 1 and not kwargs and (owner := owners.get(id(value := args[0]))) and owner.reference() is value:
-            inputs = owner.operation
-        else:
-            inputs = _inputs(recorder, args, kwargs)
-        first = len(rows)
-        try:
-            training = self.training
-        except AttributeError:  # a frozen scripted module has no flag
-            training = False
-        row = ModuleRow(
-            recorder.next_module_call(), module, outside, outside.thread, user, inputs, training, first,
-            perf_counter_ns(),
-        )  # fmt: skip
-        recorder.module_rows.append(row)
-        mode.module = row
-        try:
-            result = original(self, *args, **kwargs)
-            if (
-                type(result) is _Tensor
-                and (owner := owners.get(id(result))) is not None
-                and owner.operation >= first
-                and owner.reference() is result
-                and (not logs or owner.storage not in logs or len(logs[owner.storage]) <= owner.seen)
-                and recorder.keeps_outputs_of is None
-            ):  # what nearly every module does: returns one tensor that it made, and nothing was written anywhere
-                row.outputs = owner.operation
-            else:
-                with _quiet():
-                    _leave(mode, row, self, args, kwargs, result)
-            return result
-        except BaseException as error:
-            note_failed_module(recorder, error, row)
-            raise
-        finally:
-            row.end = perf_counter_ns()
-            row.last = len(rows)
-            mode.module = outside
+def _watched_call(original: Callable[..., Any]) -> CodeType:
+    return code_with(_call_impl, (
+        original, active, _layered, _pass_through, _frame, _inputs, ModuleRow, perf_counter_ns, _Tensor, _quiet, _leave,
+        note_failed_module,
+    ))  # fmt: skip
 
-    return _call_impl
+
+def _call_impl(self: torch.nn.Module, /, *args: Any, **kwargs: Any) -> Any:
+    # This code runs as that of torch's own function: it has nothing but what it is given here.
+    needs: Any = "what it needs"
+    original, active, layered, pass_through, frame, inputs_of, make, clock, tensor, quiet, leave, note_failure = needs
+    modes: tuple[RecordingMode, ...] = active.modes
+    if len(modes) != 1:
+        return layered(modes, original)(self, *args, **kwargs) if modes else original(self, *args, **kwargs)
+    mode = modes[0]
+    # `_enter` and the usual way out are written out here: this runs at every module call.
+    recorder, owners, _, logs, _, rows, _, _ = mode.tables
+    module = recorder.state.number_of.get(id(self))
+    if module is None:
+        if "_orig_mod" in self._modules:  # a compiled module: the one inside is recorded
+            return pass_through(mode, original, self, args, kwargs)
+        module = recorder.state.add_module(self)
+    outside = mode.module
+    user = mode.place_of_call(frame(2))  # the frame in between is torch's
+    if len(args) == 1 and not kwargs and (owner := owners.get(id(value := args[0]))) and owner.reference() is value:
+        inputs = owner.operation
+    else:
+        inputs = inputs_of(recorder, args, kwargs)
+    first = len(rows)
+    try:
+        training = self.training
+    except AttributeError:  # a frozen scripted module has no flag
+        training = False
+    row = make(recorder.next_module_call(), module, outside, outside.thread, user, inputs, training, first, clock())
+    recorder.module_rows.append(row)
+    mode.module = row
+    try:
+        result = original(self, *args, **kwargs)
+        if (
+            type(result) is tensor
+            and (owner := owners.get(id(result))) is not None
+            and owner.operation >= first
+            and owner.reference() is result
+            and (not logs or owner.storage not in logs or len(logs[owner.storage]) <= owner.seen)
+            and recorder.keeps_outputs_of is None
+        ):  # what nearly every module does: returns one tensor that it made, and nothing was written anywhere
+            row.outputs = owner.operation
+        else:
+            with quiet():
+                leave(mode, row, self, args, kwargs, result)
+        return result
+    except BaseException as error:
+        note_failure(recorder, error, row)
+        raise
+    finally:
+        row.end = clock()
+        row.last = len(rows)
+        mode.module = outside
+
+
+_CALL: tuple[Wanted, ...] = ((torch.nn.Module, "_call_impl", _watched_call),)
 
 
 def _pass_through(

@@ -8,31 +8,58 @@ What is written in C, or has cells of its own, is replaced by name.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import CodeType, FunctionType
 from typing import Any, NamedTuple
 
 from lens_trace._undoing import Undoing
 
 Wrap = Callable[[Any], Any]
-"""From what was there to what runs in its place."""
+"""From what was there to what runs in its place; the code itself, where it needs nothing else (`code_with`)."""
 
 
-def replace(undoing: Undoing, owner: Any, name: str, wrap: Wrap) -> Callable[..., Any]:
-    """Lets a wrapper run in place of an attribute of a module or class; returns what runs what was there before."""
-    before = vars(owner)[name]
-    if type(before) is FunctionType and not before.__closure__:
-        return _lend(undoing, before, wrap)
-    made = wrap(before)
-    if type(before) is FunctionType:  # its callers are as many frames away as where code is lent
-        made = FunctionType(_entry_to(made), globals(), name)
+Wanted = tuple[Any, str, Wrap]
+"""A module or class, the name of an attribute, and what makes its wrapper."""
 
-    def undo() -> None:
-        if vars(owner).get(name) is made:  # else somebody has put something else there since
-            setattr(owner, name, before)
 
-    undoing.note(undo)
-    setattr(owner, name, made)
+def replace(undoing: Undoing, wanted: Iterable[Wanted]) -> list[Callable[..., Any]]:
+    """Lets wrappers run in place of attributes; returns for each what runs what was there before."""
+    made: list[_Made] = []
+    undoing.note(lambda: _put_back(made))
+    return [_replace(made, owner, name, wrap) for owner, name, wrap in wanted]
+
+
+_nothing: Any = object()
+
+
+class _Made(NamedTuple):
+    owner: Any
+    name: str
+    before: Any
+    """Nothing where a class has the attribute from another one."""
+    wrapper: Any
+    """None where the owner is a function that code is lent to."""
+
+
+def _put_back(made: list[_Made]) -> None:
+    for owner, name, before, wrapper in reversed(made):
+        # Where somebody has put something else there since, it stays.
+        if wrapper is None or vars(owner).get(name) is wrapper:
+            delattr(owner, name) if before is _nothing else setattr(owner, name, before)
+
+
+def _replace(made: list[_Made], owner: Any, name: str, wrap: Wrap) -> Callable[..., Any]:
+    before = vars(owner).get(name, _nothing)
+    if before is _nothing:
+        wrapper = wrap(getattr(owner, name))
+    elif type(before) is not FunctionType:
+        wrapper = wrap(before)
+    elif not before.__closure__:
+        return _lend(made, before, wrap)
+    else:  # its callers are as many frames away as where code is lent
+        wrapper = FunctionType(_code_of(wrap(before)), globals(), name)
+    made.append(_Made(owner, name, before, wrapper))
+    setattr(owner, name, wrapper)
     return before
 
 
@@ -44,15 +71,17 @@ def made_once(wrap: Wrap) -> Wrap:
         if known[0] is original:
             return known[1]
         made = wrap(original)
-        if str(getattr(original, "__module__", None) or "torch").partition(".")[0] in (
-            "torch",
-            "threading",
-            "concurrent",
-        ):
+        if _lasts(original):
             known[:] = original, made  # what somebody else has put there is not kept alive
         return made
 
     return wrapped
+
+
+def _lasts(function: Any) -> bool:
+    """Tells whether a function lives as long as the process, so that it may be held on to."""
+    module = str(getattr(function, "__module__", None) or "torch")
+    return module.partition(".")[0] in ("torch", "threading", "concurrent", "triton")
 
 
 class _Lent(NamedTuple):
@@ -65,7 +94,7 @@ _lent: dict[int, _Lent] = {}
 """By the id of a function's own code, which is kept alive here."""
 
 
-def _lend(undoing: Undoing, function: FunctionType, wrap: Wrap) -> Callable[..., Any]:
+def _lend(made: list[_Made], function: FunctionType, wrap: Wrap) -> Callable[..., Any]:
     own = function.__code__
     known = _lent.get(id(own))
     if known is None:
@@ -74,23 +103,31 @@ def _lend(undoing: Undoing, function: FunctionType, wrap: Wrap) -> Callable[...,
             return twice.original
         original = FunctionType(own, function.__globals__, function.__name__, function.__defaults__)
         original.__kwdefaults__ = function.__kwdefaults__
-        known = _Lent(own, original, _entry_to(wrap(original)))
-        if str(function.__module__).partition(".")[0] in ("torch", "threading", "concurrent"):
+        known = _Lent(own, original, _code_of(wrap(original)))
+        if _lasts(function):
             _lent[id(own)] = known
-    undoing.note(lambda: setattr(function, "__code__", own))
+    made.append(_Made(function, "__code__", own, None))
     function.__code__ = known.code
     return known.original
 
 
-def _entry_to(wrapper: Callable[..., Any]) -> CodeType:
-    """Returns code that hands its call on to a wrapper, and asks no name and no cell of the function it is lent to."""
-    own = _entry.__code__
-    return own.replace(co_consts=tuple([wrapper if const == _WRAPPER else const for const in own.co_consts]))
+def code_with(template: FunctionType, needs: Any) -> CodeType:
+    """Returns the code of a function in which the constant `NEEDS` is something else.
+
+    Such code can be lent: it asks no name and no cell of the function that runs it.
+    """
+    own = template.__code__
+    return own.replace(co_consts=tuple([needs if const == NEEDS else const for const in own.co_consts]))
 
 
-_WRAPPER = "the wrapper"
+NEEDS = "what it needs"
+"""Stands in a function's code for what it uses; written out there, since a constant has no name."""
 
 
-def _entry(*args: Any, **kwargs: Any) -> Any:
-    wrapper: Any = "the wrapper"  # whose place the wrapper itself takes
+def _code_of(wrapper: Callable[..., Any] | CodeType) -> CodeType:
+    return wrapper if isinstance(wrapper, CodeType) else code_with(_hand_over, wrapper)
+
+
+def _hand_over(*args: Any, **kwargs: Any) -> Any:
+    wrapper: Any = "what it needs"
     return wrapper(*args, **kwargs)

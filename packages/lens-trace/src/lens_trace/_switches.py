@@ -23,10 +23,10 @@ import torch
 from lens_trace._backward_memory import lift_for_transforms
 from lens_trace._composites import enter_composites
 from lens_trace._intercept import RecordingMode
-from lens_trace._kernels import wrap_kernels
+from lens_trace._kernels import kernels
 from lens_trace._modules import active, enter_calls
-from lens_trace._replacing import made_once, replace
-from lens_trace._undispatched import wrap_scripted, wrap_undispatched
+from lens_trace._replacing import Wanted, made_once, replace
+from lens_trace._undispatched import undispatched
 from lens_trace._undoing import Undoing, surely
 
 _lock = threading.RLock()
@@ -84,6 +84,11 @@ def turn_recording_switches(undoing: Undoing) -> None:
     _watching.turn(undoing)
 
 
+def pause_collector(undoing: Undoing) -> None:
+    """Pauses the garbage collector: the rows of a pass are many, and none of them is garbage."""
+    _collector.turn(undoing)
+
+
 def turn_plain_switches(undoing: Undoing) -> None:
     """Turns only what changes results (the fused attention path, compiled code), for a forward to compare with."""
     _results.turn(undoing)
@@ -113,13 +118,9 @@ def _force_eager(undoing: Undoing) -> None:
     _is_eager[0] = True
 
 
-def _watch_compile(undoing: Undoing) -> None:
-    # `torch.cond`, `while_loop` and flex attention compile themselves, and may be the first that do.
-    replace(undoing, torch, "compile", _wrap_compile)
-
-
 @made_once
 def _wrap_compile(original: Callable[..., Any]) -> Callable[..., Any]:
+    # `torch.cond`, `while_loop` and flex attention compile themselves, and may be the first that do.
     @functools.wraps(original)
     def compile(*args: Any, **kwargs: Any) -> Any:
         result = original(*args, **kwargs)
@@ -135,13 +136,12 @@ def _enter_composites(undoing: Undoing) -> None:
     enter_composites(undoing, RecordingMode)
 
 
-def _lift_hooks(undoing: Undoing) -> None:
-    replace(undoing, torch.autograd.graph, "disable_saved_tensors_hooks", lift_for_transforms)
+def _watch_compile(undoing: Undoing) -> None:
+    replace(undoing, _COMPILES)
 
 
-def _wrap_threads(undoing: Undoing) -> None:
-    replace(undoing, threading.Thread, "start", _wrap_start)
-    replace(undoing, concurrent.futures.ThreadPoolExecutor, "submit", _wrap_submit)
+def _watch_functions(undoing: Undoing) -> None:
+    replace(undoing, (*undispatched(), *kernels(), *_STARTS_THREADS, *_LIFTS_HOOKS))
 
 
 def _raise_recursion_limit(undoing: Undoing) -> None:
@@ -236,15 +236,25 @@ def _forget_in_child() -> None:
     active.modes = ()
     while torch._C._len_torch_function_stack():
         torch._C._pop_torch_function_stack()
+    _collector.forget()
     _watching.forget()
     _results.forget()
 
 
+_COMPILES: tuple[Wanted, ...] = ((torch, "compile", _wrap_compile),)
+_LIFTS_HOOKS: tuple[Wanted, ...] = (
+    (torch.autograd.graph, "disable_saved_tensors_hooks", made_once(lift_for_transforms)),
+)
+_STARTS_THREADS: tuple[Wanted, ...] = (
+    (threading.Thread, "start", _wrap_start),
+    (concurrent.futures.ThreadPoolExecutor, "submit", _wrap_submit),
+)
 _results = _Counted(_switch_fastpath_off, _force_eager, _watch_compile)
 _watching = _Counted(
-    _enter_composites, enter_calls, wrap_scripted, wrap_undispatched, wrap_kernels, _lift_hooks, _wrap_threads,
-    _raise_recursion_limit, _pause_collector,
+    _enter_composites, enter_calls, _watch_functions, _raise_recursion_limit,
 )  # fmt: skip
+
+_collector = _Counted(_pause_collector)
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_in_child)

@@ -34,7 +34,7 @@ from lens_trace._rows import Row
 from lens_trace._saving import Saver
 from lens_trace._snapshot import Snapshot
 from lens_trace._state import ModelState
-from lens_trace._switches import attach, turn_recording_switches
+from lens_trace._switches import attach, pause_collector, turn_recording_switches
 from lens_trace._transform import Transform, aside
 from lens_trace._undoing import Undoing, surely
 from lens_trace._watched import Store, Watch, WatchedSaver
@@ -95,10 +95,6 @@ def trace(
     """
     model = check_model(model)
     positional, named = as_arguments(args, kwargs)
-    state = ModelState(model)
-    check_parts(state)
-    state.snapshot = snapshot
-    check_keep(keep, state)
     if transform is not None and not callable(transform):
         raise TypeError(f"transform={transform!r} cannot be called. Give a function from a tensor to a tensor.")
     saver = (Saver if store is None and watch is None else WatchedSaver)(
@@ -109,14 +105,19 @@ def trace(
     )
     if isinstance(saver, WatchedSaver):
         saver.tell(store, watch)
-    recorder = Recorder(model, state, saver, keep, sink)
-    if synchronize is not None:
-        recorder.clock = _clock_of_device(synchronize)
-    session = _Session(recorder, seed, keeps_graph=watch is not None or not detach)
-    with torch._C.DisableTorchFunction():
-        mixed = _note_inputs(recorder, positional, named)
 
     def run(undoing: Undoing) -> Recording:
+        pause_collector(undoing)
+        state = ModelState(model)
+        check_parts(state)
+        state.snapshot = snapshot
+        check_keep(keep, state)
+        recorder = Recorder(model, state, saver, keep, sink)
+        if synchronize is not None:
+            recorder.clock = _clock_of_device(synchronize)
+        session = _Session(recorder, seed, keeps_graph=watch is not None or not detach)
+        with torch._C.DisableTorchFunction():
+            mixed = _note_inputs(recorder, positional, named)
         session.begin(undoing)
         mark = undoing.mark()
         try:

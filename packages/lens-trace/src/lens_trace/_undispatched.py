@@ -19,29 +19,21 @@ import torch
 from lens_trace._errors import CudaGraphError
 from lens_trace._intercept import RecordingMode
 from lens_trace._modules import active
-from lens_trace._replacing import made_once, replace
+from lens_trace._replacing import Wanted, Wrap, made_once
 from lens_trace._role import OPERATION, Role
-from lens_trace._undoing import Undoing
 
 
-def wrap_scripted(undoing: Undoing) -> None:
-    """Makes every call of a scripted function or method one operation."""
-    for kind in (torch._C.ScriptFunction, torch._C.ScriptMethod):
-        if "__call__" in vars(kind):
-            replace(undoing, kind, "__call__", _wrap_scripted_call)
+def undispatched() -> tuple[Wanted, ...]:
+    """Returns what is to be replaced."""
+    return _found(sys.modules.get("torch.utils.dlpack"))
 
 
-def wrap_undispatched(undoing: Undoing) -> None:
-    """Wraps the other functions."""
-    dlpack = sys.modules.get("torch.utils.dlpack")
-    for owner, wrappers in ((torch, _OF_TORCH), (torch.nested, _OF_NESTED), (dlpack, _OF_DLPACK)):
-        for name, wrap in wrappers.items():
-            if hasattr(owner, name):
-                replace(undoing, owner, name, wrap)
-    for (owner, name), wrap in _OF_GRAPHS.items():
-        replace(undoing, owner, name, wrap)
-    _shadow_set(undoing)
-    replace(undoing, torch.utils, "swap_tensors", _wrap_swap)
+@functools.cache
+def _found(dlpack: Any) -> tuple[Wanted, ...]:
+    tables = ((torch, _OF_TORCH), (torch.nested, _OF_NESTED), (dlpack, _OF_DLPACK), *_OF_CLASSES)
+    return tuple(
+        [(owner, name, wrap) for owner, table in tables for name, wrap in table.items() if hasattr(owner, name)]
+    )
 
 
 def record_call(
@@ -168,24 +160,6 @@ def _wrap_set(inherited: Any) -> Any:
     return set_
 
 
-def _shadow_set(undoing: Undoing) -> None:
-    # An inherited method: the wrapper sits on the subclass and is taken away again.
-    def undo() -> None:
-        if "set_" in vars(torch.Tensor):
-            delattr(torch.Tensor, "set_")
-
-    undoing.note(undo)
-    setattr(torch.Tensor, "set_", _wrap_set(torch.Tensor.set_))  # noqa: B010 - else taken for a redefinition
-
-
-_OF_GRAPHS: dict[tuple[Any, str], Any] = {
-    place: made_once(_refuse_graph)
-    for place in (
-        (torch.cuda.CUDAGraph, "replay"),
-        (torch.cuda.CUDAGraph, "capture_begin"),
-        (torch.cuda.graph, "__enter__"),
-    )
-}
 _foreign, _plain, _escaping = (RecordingMode.run_foreign, RecordingMode.run_outside_protocol, RecordingMode.let_escape)
 _OF_TORCH, _OF_NESTED, _OF_DLPACK = (
     {name: made_once(functools.partial(_wrap_function, name, run)) for name, run in runs.items()}
@@ -200,3 +174,11 @@ with warnings.catch_warnings():
     # Touched here, so that their deprecation does not warn in the middle of somebody's forward.
     warnings.simplefilter("ignore")
     _scripted = (torch._C.ScriptFunction, torch._C.ScriptMethod)
+
+_OF_CLASSES: tuple[tuple[Any, dict[str, Wrap]], ...] = (
+    (torch.utils, {"swap_tensors": _wrap_swap}),
+    (torch.Tensor, {"set_": _wrap_set}),
+    (torch.cuda.CUDAGraph, {"replay": made_once(_refuse_graph), "capture_begin": made_once(_refuse_graph)}),
+    (torch.cuda.graph, {"__enter__": made_once(_refuse_graph)}),
+    *[(kind, {"__call__": _wrap_scripted_call}) for kind in _scripted if "__call__" in vars(kind)],
+)
