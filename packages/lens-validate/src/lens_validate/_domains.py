@@ -89,7 +89,7 @@ def is_refused(name: str, path: Path, value: Tensor, other: Tensor, args: list[A
 _PROBABILITY, _RATE = (0.0, 1.0), (0.0, 1e6)
 _LIMITS: dict[str, dict[int | str, tuple[float, float]]] = {
     "bernoulli": {0: _PROBABILITY, "input": _PROBABILITY, 1: _PROBABILITY, "p": _PROBABILITY},
-    "binary_cross_entropy": {0: _PROBABILITY, "input": _PROBABILITY},
+    "binary_cross_entropy": dict.fromkeys((0, "input", 1, "target"), _PROBABILITY),
     "binomial": {0: _RATE, "count": _RATE, 1: _PROBABILITY, "prob": _PROBABILITY},
     "multinomial": {0: _RATE, "input": _RATE},
     "poisson": {0: _RATE, "input": _RATE},
