@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
+from types import FrameType, FunctionType
 from typing import Any
 
 import pytest
@@ -38,9 +38,13 @@ class WritesEverywhere(nn.Module):
         return self.linear(self.norm(x) + torch.rand(3))
 
 
+def code_of(value: Any) -> Any:
+    return value.__code__ if isinstance(value, FunctionType) else None
+
+
 def everything_around(model: nn.Module, x: torch.Tensor) -> dict[str, Any]:
     return {
-        "names": [{k: (v, getattr(v, "__code__", None)) for k, v in vars(owner).items()} for owner in OWNERS],
+        "names": [{k: (v, code_of(v)) for k, v in vars(owner).items()} for owner in OWNERS],
         "fast path": torch.backends.mha.get_fastpath_enabled(),
         "collector": gc.isenabled(),
         "recursion": sys.getrecursionlimit(),

@@ -304,3 +304,42 @@ def test_deepcopy_is_one_operation_with_its_edge() -> None:
     recording = traced(lambda x: copy.deepcopy(x * 1) + 1, X)
     assert [int(p.operation) for p in find(recording, "add").parents] == [2]
     assert [int(p.operation) for p in find(recording, "__deepcopy__").parents] == [1]
+
+
+@pytest.mark.parametrize(
+    "move",
+    [
+        lambda t: t.unsqueeze_(0),
+        lambda t: t.t_(),
+        lambda t: t.transpose_(0, 1).mul_(2),
+        lambda t: t.mul_(2).squeeze_(),
+        lambda t: t.as_strided_((2,), (1,)),
+    ],
+)
+def test_a_tensor_shown_in_another_way_lies_as_before(move: Any) -> None:
+    class Moves(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.buffer = nn.Buffer(torch.arange(4.0).view(2, 2))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return move(x).sum() + move(self.buffer).sum()
+
+    model, x = Moves(), torch.arange(4.0).view(2, 2)
+    outputs = [float(r.tensors[r.trace.outputs[0]]) for r in (lens_trace.trace(model, x), lens_trace.trace(model, x))]
+    assert outputs[0] == outputs[1]
+    for tensor in (model.buffer, x):
+        assert tensor.stride() == (2, 1)
+        assert tensor.tolist() == [[0, 1], [2, 3]]
+
+
+def test_values_are_put_back_though_a_flag_cannot_be() -> None:
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        with torch.inference_mode():
+            other = x * 2
+        torch.utils.swap_tensors(x, other)
+        return other + 1
+
+    x = X.clone().requires_grad_()
+    traced(forward, x)
+    assert x.tolist() == X.tolist()

@@ -186,3 +186,25 @@ def test_a_tensor_and_the_one_made_of_it_see_each_others_writes(share: Any) -> N
         added = find(recording, "add")
         assert sorted(int(p.operation) for p in added.parents) == made, forward
         assert torch.equal(recording.tensors[added.id], X + 1)
+
+
+class HandsOn:
+    def __init__(self, tensor: torch.Tensor) -> None:
+        self.tensor = tensor
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return self.tensor.__dlpack__(**options)
+
+    def __dlpack_device__(self) -> Any:
+        return self.tensor.__dlpack_device__()
+
+
+def test_a_write_to_memory_that_an_object_handed_on_is_seen_and_put_back() -> None:
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        torch.from_dlpack(HandsOn(x)).add_(1)
+        return x * 2
+
+    x = X.clone()
+    recording = traced(forward, x)
+    assert torch.equal(x, X)
+    assert (find(recording, "add_").id, True) in [(p.operation, p.is_overlay) for p in find(recording, "mul").parents]

@@ -114,3 +114,31 @@ def test_swapping_captured_before_the_trace_is_followed() -> None:
 
     recording = traced(forward, X)
     assert [int(p.operation) for p in find(recording, "add").parents] == [find(recording, "mul", 1).id]
+
+
+@pytest.mark.parametrize("detach", [True, False])
+def test_a_tensor_whose_memory_a_capsule_held_can_be_swapped_as_without_a_trace(detach: bool) -> None:
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        a = (x * 2).chunk(2)[0]
+        b = torch.from_dlpack(a)
+        c = b + 1
+        del b
+        d = torch.ones(3)
+        torch.utils.swap_tensors(a, d)
+        return a + d * 2 + c
+
+    recording = traced(forward, X, detach=detach)
+    assert torch.equal(recording.tensors[recording.trace.outputs[0]], forward(X))
+    assert find(recording, "mul", 1).parents[0].operation == 2  # what the chunk held
+
+
+def test_values_that_keep_their_graph_are_right_after_a_swap() -> None:
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        a, b = x * 2, x + 1
+        torch.utils.swap_tensors(a, b)
+        torch.utils.swap_tensors(x, b)
+        return a + b
+
+    recording = traced(forward, X.clone(), detach=False)
+    assert recording.tensors[find(recording, "mul").id].tolist() == (X * 2).tolist()
+    assert recording.tensors[find(recording, "add").id].tolist() == (X + 1).tolist()

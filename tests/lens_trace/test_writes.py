@@ -273,3 +273,22 @@ def test_model_is_a_plain_function_of_its_arguments() -> None:
 def test_functions_that_only_read_are_on_record_as_such() -> None:
     recording = traced(lambda x: x.sort()[0] + x.max() + x.topk(2)[0].sum(), X)
     assert not any(o.writes or o.is_inplace for o in recording.trace.operations)
+
+
+def test_a_buffer_that_shows_part_of_statistics_descends_from_what_has_written_them() -> None:
+    class Shows(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm = nn.BatchNorm1d(3)
+            self.part = nn.Buffer(self.norm.running_mean[:2])  # pyright: ignore[reportOptionalSubscript]
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.norm(self.norm(x)).sum() + self.part * 2
+
+    recording = lens_trace.trace(Shows().train(), torch.rand(4, 3))
+    mean = find(recording, "batch_norm").parents[1].operation
+    norms = [find(recording, "batch_norm", nth).id for nth in range(2)]
+    assert recording.trace.operations[mean].kind == "buffer"
+    assert [(p.operation, p.is_overlay) for p in find(recording, "mul").parents] == [
+        (mean, False), (norms[0], True), (norms[1], True)
+    ]  # fmt: skip

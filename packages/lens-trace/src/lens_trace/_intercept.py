@@ -300,6 +300,8 @@ class RecordingMode(TorchFunctionMode, Openings):
             recorder.before_writes(writes, role.name.startswith("resize"))
         elif role.name in ("set_data", "set_") and args:
             recorder.state.before_write(args[0], recorder.memory.storage_key(args[0]))
+        elif role.moves_object and args:
+            recorder.state.before_move(args[0])
         return held, named, writes, state
 
     def run_foreign(self, role: Role, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -307,8 +309,17 @@ class RecordingMode(TorchFunctionMode, Openings):
         with _quiet():
             for value in args:
                 if isinstance(value, _Tensor):  # `torch.from_dlpack` takes the tensor itself: both see each write
+                    self.recorder.reference(value)
                     self.recorder.escape(value)
-        result = self._run(role, function, args, kwargs)
+
+        def watched(*args: Any, **kwargs: Any) -> Any:  # an object may hand on the memory of a tensor that it has
+            torch._C._push_on_torch_function_stack(self)
+            try:
+                return function(*args, **kwargs)
+            finally:
+                torch._C._pop_torch_function_stack()
+
+        result = self._run(role, function if self.is_nested else watched, args, kwargs)
         with _quiet():
             if isinstance(result, _Tensor):
                 self.recorder.escape(result)

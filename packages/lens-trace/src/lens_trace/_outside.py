@@ -19,6 +19,7 @@ import torch
 from lens_trace._aliases import Memory
 from lens_trace._records import Geometry
 from lens_trace._rows import Written, owner_like
+from lens_trace._storages import use_count
 from lens_trace._unseen import unseen
 
 
@@ -132,6 +133,17 @@ class Outside:
             self._memory.logs[key] = [
                 w if w.geometry is None else w._replace(geometry=_shifted(w.geometry, shift)) for w in log
             ]
+
+    def let_go(self) -> None:
+        """Ends the watch over memory that nobody has any more but the watch itself."""
+        for key, watched in list(self._watched.items()):
+            storage = watched.alias.untyped_storage()
+            ours = [entry for entry in self._ranges if entry[2].untyped_storage()._cdata == storage._cdata]
+            if use_count(storage) == len(ours) + 2:  # the alias, the object of the storage itself
+                del self._watched[key]
+                for entry in ours:
+                    self._memory.owners.pop(id(entry[2]), None)
+                self._ranges = [entry for entry in self._ranges if all(entry is not gone for gone in ours)]
 
     def _pair(self, key: int, alias: torch.Tensor, known: torch.Tensor) -> None:
         other = self._memory.storage_key(known)

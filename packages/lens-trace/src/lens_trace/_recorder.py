@@ -200,6 +200,8 @@ class Recorder:
             if known is not None and known.reference() is tensor and not known.is_stray:  # another thread was first
                 return known
             key = memory.storage_key(tensor)
+            if key in memory.logs and (known := memory.find(tensor)) is not None:
+                return known  # its memory is another's that was written since: what was there before is with that one
             if key is not None:
                 self.saver.outside.add(key)
             operation = self.next_operation()
@@ -334,6 +336,12 @@ class Recorder:
         for tensor in tensors:
             self.reference(tensor)
             self.state.before_write(tensor, self.memory.storage_key(tensor))
+        self.outside.let_go()
+
+    def after_swap(self, one: torch.Tensor, other: torch.Tensor) -> None:
+        """Notes that two tensors have exchanged what they hold."""
+        self.memory.swap(one, other)
+        self.saver.swap(one, other, self.state.is_given)
 
     def _log(self, key: int, written: Written) -> int:
         log = self.memory.logs.setdefault(key, [])

@@ -9,6 +9,7 @@ became a module).  Plain attributes stay, so what they speak of stays with them;
 
 from __future__ import annotations
 
+import contextlib
 from functools import cached_property
 from itertools import accumulate, chain
 from operator import is_, itemgetter
@@ -116,8 +117,10 @@ class Registrations:
             self._put_all_back()
         if flags and [tensor.requires_grad for tensor in self._tensors] != self._flags:
             for tensor, flag in zip(self._tensors, self._flags, strict=True):
-                if tensor.requires_grad is not flag and tensor.is_leaf:
-                    tensor.requires_grad_(flag)
+                # Not of a tensor that holds, exchanged for its own, what has no flag to set: a view, one of inference.
+                with contextlib.suppress(RuntimeError):
+                    if tensor.requires_grad is not flag and tensor.is_leaf:
+                        tensor.requires_grad_(flag)
         return is_untouched
 
     def _is_untouched(self) -> bool:

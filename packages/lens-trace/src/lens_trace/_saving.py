@@ -145,6 +145,13 @@ class Saver:
         self.foreign.add(storage)
         self.before_write(storage)
 
+    def swap(self, one: torch.Tensor, other: torch.Tensor, is_put_back: Callable[[torch.Tensor], bool]) -> None:
+        """Two tensors have exchanged what they hold: a value that is one of them is the other from now on."""
+        for key, saved in self.payloads.items():
+            if saved is one or saved is other:
+                now = other if saved is one else one
+                self.payloads[key] = now.clone() if is_put_back(now) else now
+
     @unseen
     def seal(self, find_alive: Callable[[], list[tuple[torch.Tensor, int | None]]], *, has_failed: bool) -> None:
         """Parts the saved values from what something else can still reach.

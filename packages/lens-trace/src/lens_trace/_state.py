@@ -60,7 +60,7 @@ class ModelState:
         self._compiled: list[tuple[torch.nn.Module, Any]] = []
         self._changed: dict[int, list[_Before]] = {}
         self._has_copies = self._is_restored = False
-        self._places: list[tuple[torch.Tensor, torch.Tensor]] = []
+        self._places: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._inputs: dict[int, list[torch.Tensor]] = {}
         self._storages: Storages = {}
         self._held: dict[int, list[torch.Tensor]] | None = None
@@ -71,6 +71,10 @@ class ModelState:
     def holds(self, tensor: torch.Tensor) -> bool:
         """Tells whether a tensor is one of the parameters or buffers."""
         return id(tensor) in self.parameter_of or id(tensor) in self.buffer_of
+
+    def is_given(self, tensor: torch.Tensor) -> bool:
+        """Tells whether a tensor is one of the parameters, buffers or inputs."""
+        return self.holds(tensor) or any(tensor is given for held in self._inputs.values() for given in held)
 
     def addresses_of(self, module: torch.nn.Module) -> list[str]:
         """Returns the addresses of a module, none of one that the pass made."""
@@ -96,6 +100,11 @@ class ModelState:
         held = self._by_storage().get(storage, [])
         self._has_copies = True
         self._changed[storage] = [self._copied(t) for t in held if not t.is_meta and not is_lazy(t)]
+
+    def before_move(self, tensor: Any) -> None:
+        """Notes how a parameter, buffer or input lies that is about to show its memory in another way."""
+        if self.is_given(tensor):
+            self._places.setdefault(id(tensor), (tensor, tensor.data))
 
     @unseen
     def before_everything(self) -> None:
@@ -148,18 +157,15 @@ class ModelState:
 
     @unseen
     def _restore(self, flags: bool) -> None:
+        if self._has_copies or self._places:
+            with torch.no_grad():
+                self._put_values_back()
+                for tensor, alias in self._places.values():
+                    if not _lies_like(tensor, alias):
+                        tensor.data = alias
+            self._places.clear()
         if not self.registrations.restore(flags=flags):
             self.is_rearranged = True
-        if not self._has_copies:
-            return
-        with torch.no_grad():
-            self._put_values_back()
-            for tensor, alias in self._places:
-                if tensor.layout is not torch.strided or (
-                    not tensor.is_nested and (tensor.data_ptr() != alias.data_ptr() or tensor.shape != alias.shape)
-                ):  # writing it may have given it other values and indices
-                    tensor.data = alias
-        self._places.clear()
 
     def _put_values_back(self) -> None:
         # The lazy copies must be gone before anybody asks for an address: it is found by making them real.  An
@@ -169,18 +175,20 @@ class ModelState:
             if before.is_touched():
                 _put_back(before.alias, before.copy)
         _give_back(id(self))
-        self._places += [(before.tensor, before.alias) for before in changed]
         self._changed.clear()
 
     def _copied(self, tensor: torch.Tensor) -> _Before:
-        return _Before(tensor, tensor.data, _shared_copy(tensor, id(self)))
+        alias = tensor.data
+        self._places.setdefault(id(tensor), (tensor, alias))
+        return _Before(alias, _shared_copy(tensor, id(self)))
 
     def _lazily(self, tensor: torch.Tensor) -> _Before:
         alias = tensor.data
         copy = cloned(alias) if is_lazy_kind(alias) else None
         if copy is None or not _is_lazy_copy(copy):
             return self._copied(tensor)
-        return _Before(tensor, alias, copy, _address_of(alias))
+        self._places.setdefault(id(tensor), (tensor, alias))
+        return _Before(alias, copy, _address_of(alias))
 
     def _by_storage(self) -> dict[int, list[torch.Tensor]]:
         if self._held is None:
@@ -277,7 +285,6 @@ def _is_on_path(addresses: Addresses, visit: int, number: int) -> bool:
 class _Before(NamedTuple):
     """A tensor as it was."""
 
-    tensor: torch.Tensor
     alias: torch.Tensor
     """Its memory, which `.data = ...` does not take away."""
     copy: torch.Tensor
@@ -316,6 +323,14 @@ def _give_back(user: int) -> None:
             shared.users.discard(user)
             if not shared.users:
                 del _copies[key]
+
+
+def _lies_like(tensor: torch.Tensor, alias: torch.Tensor) -> bool:
+    if tensor.layout is not torch.strided:  # writing it may have given it other values and indices
+        return False
+    return tensor.is_nested or (
+        tensor.data_ptr() == alias.data_ptr() and tensor.shape == alias.shape and tensor.stride() == alias.stride()
+    )
 
 
 def _is_equal(one: torch.Tensor, other: torch.Tensor) -> bool:

@@ -55,6 +55,11 @@ def is_alone(storage: Any) -> bool:
     return _use_count(storage._cdata) == _TENSOR_AND_OBJECT
 
 
+def use_count(storage: Any) -> int:
+    """Returns how many tensors, and objects of the storage, have this memory."""
+    return int(_use_count(storage._cdata))
+
+
 def is_functorch_wrapped(tensor: torch.Tensor) -> bool:
     """Tells whether a tensor lives inside vmap or grad and dies with it."""
     return bool(_functorch.is_functorch_wrapped_tensor(tensor))

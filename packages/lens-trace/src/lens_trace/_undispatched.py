@@ -138,7 +138,7 @@ def _wrap_swap(original: Any) -> Callable[..., None]:
                 mode.recorder.before_swap(t1, t2)
             swap(t1, t2)
             for mode in active.modes:
-                mode.recorder.memory.swap(t1, t2)
+                mode.recorder.after_swap(t1, t2)
 
     return swap_tensors
 
