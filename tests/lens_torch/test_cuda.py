@@ -82,13 +82,13 @@ def test_values_on_their_way_into_pinned_memory_are_streamed_when_they_are_there
     large = torch.rand(2048, 2048, device=DEVICE)
 
     class Leaves(nn.Module):
-        def forward(self, x: Tensor) -> Tensor:
+        def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
             for _ in range(40):
                 x = x @ large * 1e-3
-            return x.to("cpu", non_blocking=True)
+            return x.to("cpu", non_blocking=True), x
 
-    history = tl.get_model_activations(Leaves(), large, layers=["mul_40", "to_1"], save_to=tmp_path / "there")
-    assert torch.equal(history["to_1"].tensor_contents, history["mul_40"].tensor_contents)
+    history = tl.get_model_activations(Leaves(), large, layers=["to_1", "output_2"], save_to=tmp_path / "there")
+    assert torch.equal(history["to_1"].tensor_contents, history["output_2"].tensor_contents)
 
 
 def test_gradients_are_those_that_autograd_gives(model: nn.Module, x: Tensor) -> None:

@@ -1,8 +1,4 @@
-"""Kernels written in Triton, launched as a model would."""
-
-from __future__ import annotations
-
-from typing import Any
+"""Kernels written in Triton, launched as a model would.  Triton reads annotations, so they have none of others."""
 
 import torch
 import triton
@@ -10,7 +6,7 @@ import triton.language as tl
 
 
 @triton.jit
-def add_kernel(left: Any, right: Any, out: Any, count: Any, BLOCK: tl.constexpr) -> None:
+def add_kernel(left, right, out, count, BLOCK: tl.constexpr):
     places = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     mask = places < count
     tl.store(out + places, tl.load(left + places, mask=mask) + tl.load(right + places, mask=mask), mask=mask)
@@ -18,7 +14,7 @@ def add_kernel(left: Any, right: Any, out: Any, count: Any, BLOCK: tl.constexpr)
 
 @triton.autotune(configs=[triton.Config({"BLOCK": 128}), triton.Config({"BLOCK": 256})], key=[], restore_value=["x"])
 @triton.jit
-def scale_kernel(x: Any, factor: Any, count: Any, BLOCK: tl.constexpr) -> None:
+def scale_kernel(x, factor, count, BLOCK: tl.constexpr):
     places = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     mask = places < count
     tl.store(x + places, tl.load(x + places, mask=mask) * factor, mask=mask)

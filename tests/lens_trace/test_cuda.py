@@ -5,7 +5,9 @@ Skipped where there is no device.  What of the same code can be seen without one
 
 from __future__ import annotations
 
+import copy
 import gc
+import warnings
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
@@ -53,12 +55,13 @@ def same(left: Tensor, right: Tensor) -> bool:
 
 @contextmanager
 def forbidden_to_wait() -> Generator[None, None, None]:
-    before = torch.cuda.get_sync_debug_mode()
-    torch.cuda.set_sync_debug_mode("error")
-    try:
-        yield
-    finally:
-        torch.cuda.set_sync_debug_mode(before)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch warns that it does not know all that waits
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            yield
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
 
 
 # -- values -------------------------------------------------------------------------------------------------------
@@ -421,11 +424,11 @@ def test_a_branch_on_a_side_stream_is_recorded_exactly() -> None:
 
 def test_cuda_graphs_are_refused_with_the_way_out_and_work_afterwards() -> None:
     torch.manual_seed(0)
-    model = on(nn.Sequential(nn.Linear(8, 8), nn.ReLU())).eval()
+    model = on(nn.Sequential(nn.Linear(8, 8), nn.ReLU())).eval().requires_grad_(False)
     x = images(2, 8)
     with torch.no_grad():
         plain = model(x)
-    graphed = torch.cuda.make_graphed_callables(on(nn.Sequential(nn.Linear(8, 8), nn.ReLU())), (x,))
+    graphed = torch.cuda.make_graphed_callables(copy.deepcopy(model), (x,))
     with pytest.raises(lens_trace.CudaGraphError, match="make_graphed_callables"):
         lens_trace.trace(nn.Sequential(graphed, nn.Tanh()), x)  # pyright: ignore[reportArgumentType]
     graphed(x)  # pyright: ignore[reportCallIssue]
@@ -573,3 +576,21 @@ def test_times_are_those_of_the_device_on_request() -> None:
     seconds = start.elapsed_time(end) * 1e-3
     assert device.elapsed_s > 0.8 * seconds
     assert host.elapsed_s < 0.5 * seconds
+
+
+@pytest.mark.parametrize("grad", [True, False])
+def test_what_is_kept_changes_nothing_in_the_records(grad: bool) -> None:
+    def forward(x: Tensor) -> Tensor:
+        y = x * 2
+        y.add_(1)
+        z = copy.copy(y) * 2
+        w = z.view(-1)[:5]
+        w.mul_(3).relu_()
+        return z.relu_().sub_(1)
+
+    x = images().requires_grad_(grad)
+    every, none = traced(forward, x), traced(forward, x, keep=lens_trace.nothing)
+    assert edges(every) == edges(none)
+    assert [o.args for o in every.trace.operations] == [o.args for o in none.trace.operations]
+    model = conv_net()
+    assert edges(lens_trace.trace(model, images())) == edges(lens_trace.trace(model, images(), keep=lens_trace.nothing))

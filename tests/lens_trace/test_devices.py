@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 import time
 from typing import Any
@@ -187,3 +188,36 @@ def test_the_state_of_the_generators_is_kept_once_where_nothing_was_drawn() -> N
     assert states[0] is states[1]
     assert states[2].cpu is not states[1].cpu
     assert torch.equal(lens_trace.RngState.now().cpu, torch.get_rng_state())
+
+
+def test_the_default_device_of_the_caller_is_on_record() -> None:
+    def forward(x: Tensor) -> Tensor:
+        with torch.device("meta"):
+            inner = torch.ones(3)
+        return inner + x
+
+    with torch.device("meta"):
+        around = traced(lambda x: x + torch.ones(3), torch.rand(3))
+        nested = traced(lambda x: (traced(lambda y: y + 1, x), x + torch.ones(3))[1], torch.rand(3))
+    for recording in (around, nested):
+        assert {o.context.default_device for o in recording.trace.operations if o.context is not None} == {"meta"}
+    inside = traced(forward, torch.rand(3, device="meta"))
+    assert {o.context.default_device for o in inside.trace.operations if o.context is not None} == {None}
+    assert [str(value) for key, value in find(inside, "ones").kwargs if key == "device"]
+
+
+def test_what_is_saved_by_reference_changes_nothing_in_the_records(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forward(x: Tensor) -> Tensor:
+        y = x * 2
+        y.add_(1)
+        z = copy.copy(y) * 2
+        z.view(-1)[:2].mul_(3).relu_()
+        return z.relu_().sub_(1)
+
+    none = traced(forward, X, keep=lens_trace.nothing)
+    lazy = traced(forward, X)
+    monkeypatch.setattr("lens_trace._saving.lazy_clone", None)  # as on a device
+    referred = traced(forward, X)
+    assert edges(referred) == edges(lazy) == edges(none)
+    assert [o.args for o in referred.trace.operations] == [o.args for o in none.trace.operations]
+    assert all(torch.equal(referred.tensors[i], lazy.tensors[i]) for i in lazy.tensors)

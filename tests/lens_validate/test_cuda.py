@@ -145,6 +145,7 @@ def test_autocast_is_entered_again(dtype: torch.dtype) -> None:
     model = nn.Sequential(*layers, nn.Softmax(-1)).to(DEVICE)
     x = given(2, 3, 8, 8)
     model(x)
+    model.eval()
     with torch.autocast("cuda", dtype=dtype):
         recording = trace(model, x)
     report = validate(recording, model, x)

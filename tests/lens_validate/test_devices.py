@@ -24,6 +24,15 @@ def test_a_default_device_of_the_callers_takes_no_part() -> None:
         assert validate_while_running(model, x, seed=1)
 
 
+def test_factories_are_run_again_on_the_default_device_of_the_pass() -> None:
+    x = torch.rand(3)
+    with torch.device("cpu"):
+        recording = trace(Function(lambda x: x * torch.arange(3)), (x,))
+    with torch.device("meta"):
+        report = validate(recording)
+    assert report, str(report)
+
+
 def test_attention_is_replayed_by_the_kernels_that_were_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     q = torch.randn(2, 2, 16, 8)
 

@@ -38,6 +38,10 @@ class CallNotes(Origins):
 
     recorder: Recorder
     is_simple: bool
+    is_nested: bool
+    """Whether other modes are below."""
+    default_device: str | None
+    """What `torch.set_default_device` or `with torch.device(...)` has set around the pass."""
 
     def stop(self) -> NoReturn:
         """Ends the pass; from now on no call takes the short way."""
@@ -76,8 +80,9 @@ class CallNotes(Origins):
         if leaves is not None:
             beside, is_inplace = _beside(role, args, leaves, writes)
         through, user = self._origin(frame)
+        modes = (*current_modes(), self.default_device) if self.is_nested else current_modes()
         row = TrackedRow(
-            no_tensor, first, None, role, held, named, self.module, through, current_modes(), elapsed, frame.f_code,
+            no_tensor, first, None, role, held, named, self.module, through, modes, elapsed, frame.f_code,
             frame.f_lasti, user, (), _any_dtype, _any_device, False, None, is_inplace=is_inplace,
             writes=tuple([(path, spec) for path, _, spec in beside]),
         )  # fmt: skip
@@ -207,6 +212,17 @@ def current_modes() -> tuple[Any, ...]:
         autocast_types() if torch._C._is_any_autocast_enabled() else (),
         torch.get_default_dtype(),
     )
+
+
+def default_device() -> str | None:
+    """Returns the device that factories of this thread use by default, None where nobody has set one."""
+    from torch.utils._device import DeviceContext  # asked only where there are modes
+
+    for place in reversed(range(torch._C._len_torch_function_stack())):
+        mode: Any = torch._C._get_function_stack_at(place)
+        if isinstance(mode, DeviceContext):
+            return str(mode.device)
+    return None
 
 
 def autocast_types() -> tuple[tuple[str, str], ...]:

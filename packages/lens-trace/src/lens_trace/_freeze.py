@@ -133,8 +133,8 @@ class Freezer:
     def _context(self, modes: tuple[Any, ...]) -> records.Context:
         context = self._contexts.get(modes)
         if context is None:
-            grad, inference, autocast, dtype = modes
-            context = records.Context(grad, inference, autocast, dtype_name(dtype))
+            grad, inference, autocast, dtype, *device = modes
+            context = records.Context(grad, inference, autocast, dtype_name(dtype), *device)
             self._contexts[modes] = context
         return context
 

@@ -20,7 +20,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from lens_trace._attention import NAME as ATTENTION
-from lens_trace._call_notes import copied_arguments, current_modes
+from lens_trace._call_notes import copied_arguments, current_modes, default_device
 from lens_trace._functions import known_roles, role_of
 from lens_trace._notes import note_failed_call
 from lens_trace._openings import Openings
@@ -56,6 +56,7 @@ class RecordingMode(TorchFunctionMode, Openings):
         self.recorder = recorder
         self.module = ModuleRow(None, -1, module, thread, None, ())
         self.is_nested = torch._C._len_torch_function_stack() > 0
+        self.default_device = default_device() if self.is_nested and thread == 0 else None
         self.is_simple = not self.is_nested and recorder.sink is None and recorder.clock is perf_counter_ns
         self._through: tuple[Any, ...] = ()
         self._opening: list[Any] = []

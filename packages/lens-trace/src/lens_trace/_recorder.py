@@ -276,7 +276,10 @@ class Recorder:
     # -- writes -------------------------------------------------------------------------------------------------
 
     def has_alone(self, tensor: torch.Tensor, owner: Owning) -> bool:
-        """Tells whether a tensor's memory was made in this pass and nobody but the tensor looks at it."""
+        """Tells whether a tensor's memory was made in this pass and nobody but the tensor looks at it.
+
+        Asked before a write.
+        """
         key = owner.storage
         if (
             type(tensor) is not _Tensor
@@ -286,6 +289,8 @@ class Recorder:
             or key in self.memory.inner
         ):
             return False
+        if key in self.saver.borrowed:  # saved by reference, which does not count: it gets its copy, as it must anyway
+            self.saver.before_write(key)
         try:
             return is_alone(_storage_of(tensor))
         except (RuntimeError, NotImplementedError):

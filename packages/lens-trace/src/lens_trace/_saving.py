@@ -51,7 +51,8 @@ class Saver:
         """Storages that something outside the pass can reach."""
         self.foreign: set[int] = set()
         """Storages that something outside may write without torch noticing: values are copied at once."""
-        self._borrowed: dict[int, list[Key]] = {}
+        self.borrowed: dict[int, list[Key]] = {}
+        """Values by storage that are referred to, not cloned."""
         self._lazy: dict[int, list[Key]] = {}
         self._sizes: dict[tuple[int | None, int], int] = {}
         self._copied: dict[int, int] = {}
@@ -72,7 +73,13 @@ class Saver:
             or not tensor.is_cpu
             or tensor.is_quantized
         ):
-            self.save(key, tensor, storage, epoch)
+            if not tensor.is_cuda or not self._is_plain or dispatch_depth() or storage in self.outside:
+                self.save(key, tensor, storage, epoch)
+                return
+            self.payloads[key] = tensor.detach()
+            self.borrowed.setdefault(storage, []).append(key)
+            if (storage, epoch) not in self._sizes:
+                self._sizes[(storage, epoch)] = _storage_of(tensor).nbytes()
             return
         try:
             self.payloads[key] = lazy_clone(tensor.detach() if tensor.requires_grad else tensor)  # pyright: ignore[reportOptionalCall]
@@ -131,7 +138,7 @@ class Saver:
     @unseen
     def before_write(self, storage: int) -> None:
         """Copies what was borrowed from a storage that is about to be written."""
-        for key in self._borrowed.pop(storage, ()):
+        for key in self.borrowed.pop(storage, ()):
             self._put(key, self._copy(self._get(key)))
         lazy = self._lazy.pop(storage, ())
         if len(lazy) == 1:  # several views would be copied one by one: torch copies their memory once
@@ -170,9 +177,9 @@ class Saver:
             return
         alive = find_alive()
         held = {storage for _, storage in alive}
-        for storage in list(self._borrowed):
+        for storage in list(self.borrowed):
             if storage in self.outside or storage in held:
-                keys = self._borrowed.pop(storage)
+                keys = self.borrowed.pop(storage)
                 if keys:  # an interrupt may have come before the first was noted
                     self._copied[storage] = self._copy_together(keys)
         for tensor, storage in () if has_failed else alive:
@@ -246,7 +253,7 @@ class Saver:
         self._waits = self._waits or is_pinned(tensor)
         self._put(key, tensor.detach() if self._detach else tensor)
         if not tensor.is_meta:
-            self._borrowed.setdefault(storage, []).append(key)
+            self.borrowed.setdefault(storage, []).append(key)
 
     def _copy(self, tensor: torch.Tensor) -> torch.Tensor:
         settle(tensor)
