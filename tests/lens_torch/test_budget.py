@@ -61,6 +61,7 @@ def _peak(run: Any) -> int:
 MODELS = {"wide": (Wide(), torch.rand(512, 256)), "images": (Images().eval(), torch.rand(4, 3, 64, 64))}
 
 
+@pytest.mark.filterwarnings("ignore:.*Profiler clears events:UserWarning")  # of torch 2.11
 @pytest.mark.parametrize("grad", [False, True])
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize(

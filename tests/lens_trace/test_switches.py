@@ -143,7 +143,7 @@ def test_an_interrupt_while_a_value_is_saved_goes_on_and_the_model_is_left_as_it
 
     def begin(self: Any, **options: Any) -> None:
         before(self, **options)
-        self._borrowed = Interrupting()
+        self.borrowed = Interrupting()
 
     before = Saver.__init__
     monkeypatch.setattr(Saver, "__init__", begin)

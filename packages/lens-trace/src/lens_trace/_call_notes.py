@@ -215,13 +215,13 @@ def current_modes() -> tuple[Any, ...]:
 
 
 def default_device() -> str | None:
-    """Returns the device that factories of this thread use by default, None where nobody has set one."""
+    """Returns the device that factories of this thread use by default, None for the CPU."""
     from torch.utils._device import DeviceContext  # asked only where there are modes
 
     for place in reversed(range(torch._C._len_torch_function_stack())):
         mode: Any = torch._C._get_function_stack_at(place)
         if isinstance(mode, DeviceContext):
-            return str(mode.device)
+            return None if mode.device.type == "cpu" else str(mode.device)
     return None
 
 

@@ -123,7 +123,7 @@ class Context(Struct, frozen=True, gc=False):
     default_dtype: str = "float32"
     """`torch.get_default_dtype()`."""
     default_device: str | None = None
-    """Device set by `torch.set_default_device` or `with torch.device(...)`, if any."""
+    """Device set around the pass by `torch.set_default_device` or `with torch.device(...)`; None for the CPU."""
     autocast_cache: bool = True
     """Whether autocast caches the casts of weights."""
 

@@ -32,9 +32,15 @@ def applied(context: Context | None) -> Generator[None]:
         if default is not torch.get_default_dtype():
             stack.callback(torch.set_default_dtype, torch.get_default_dtype())
             torch.set_default_dtype(default)
-        if context.default_device is not None:
-            stack.enter_context(torch.device(context.default_device))
+        _apply_default_device(context.default_device or "cpu", stack)
         yield
+
+
+def _apply_default_device(wanted: str, stack: ExitStack) -> None:
+    # Nothing but modes can have set one.
+    has_modes = torch._C._len_torch_function_stack() > 0  # pyright: ignore[reportPrivateUsage] - it has no public name
+    if wanted != "cpu" or (has_modes and torch.get_default_device().type != "cpu"):
+        stack.enter_context(torch.device(wanted))
 
 
 def _apply_autocast(context: Context, stack: ExitStack) -> None:
