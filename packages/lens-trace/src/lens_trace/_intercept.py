@@ -28,7 +28,7 @@ from lens_trace._recorder import ATOMS, Recorder
 from lens_trace._rng import RngState, capture_state
 from lens_trace._role import COMPOSITE, ESCAPE, METADATA, OPERATION, PLAIN, READ, Role
 from lens_trace._rows import HERE, Held, ModuleRow, Owner, Row, TrackedRow
-from lens_trace._sites import INSIDE, OUTSIDE, border_code, calling_frame, known_files
+from lens_trace._sites import COMPOSITES, INSIDE, OUTSIDE, border_code, calling_frame, known_files
 from lens_trace._specs import grad_type_of
 from lens_trace._writes import versions_of, written_arguments
 
@@ -163,18 +163,25 @@ class RecordingMode(TorchFunctionMode, Openings):
         module = self.module
         code = frame.f_code
         kind = _file_kind(code.co_filename)
-        through: tuple[Any, ...]
-        if kind == OUTSIDE:
-            through, user = self._through, HERE
-        elif (
-            kind == INSIDE
-            and (user := module.user) is not None
-            and (outer := frame.f_back) is not None
-            and outer.f_code is border_code[0]
-        ):  # in the forward of one of torch's own modules
-            through = self._through
-        else:
-            through, user = self._origin(frame)
+        through: tuple[Any, ...] = self._through
+        user: Any = HERE
+        if kind != OUTSIDE:  # as `_origin` finds, where it has one or two steps to go
+            near: Any = frame
+            user = None
+            if kind == COMPOSITES and not through and type(frame.f_globals) is dict:
+                through = (code,)
+                near = frame.f_back
+                kind = _file_kind(near.f_code.co_filename)
+                if kind == OUTSIDE:
+                    user = (near.f_code, near.f_lasti)
+            if kind == INSIDE and module.user is not None:  # in one of torch's own modules
+                outer = near.f_back
+                if outer.f_code is not border_code[0] and _file_kind(outer.f_code.co_filename) == INSIDE:
+                    outer = outer.f_back
+                if outer.f_code is border_code[0]:
+                    user = module.user
+            if user is None:
+                through, user = self._origin(frame)
         modes = self._modes
         if (
             _is_grad_enabled() is not modes[0]
