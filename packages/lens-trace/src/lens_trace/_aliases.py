@@ -12,14 +12,13 @@ exactly for strided tensors of one element size (a bounded search over the strid
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 
 from lens_trace._records import Geometry
 from lens_trace._rows import Held, Owner, Owning, Reference, Seen, Written, owner_like
-from lens_trace._storages import Storages, is_alone, storage_key
+from lens_trace._storages import Storages, is_alone, storage_key, storage_keys
 
 _SEARCH_LIMIT = 2000
 
@@ -29,8 +28,8 @@ class Memory:
 
     def __init__(
         self,
-        parameters: Sequence[torch.Tensor] = (),
-        buffers: Sequence[torch.Tensor] = (),
+        parameters: list[torch.Tensor] | None = None,
+        buffers: list[torch.Tensor] | None = None,
         outside: set[int] | None = None,
     ) -> None:
         self.owners: dict[int, Owning] = {}
@@ -41,9 +40,11 @@ class Memory:
         """Writes by storage that only the tensor written could see, so that nobody needs them in a log."""
         self.inner: set[int] = set()
         """Storages known through a tensor around their own (compressed sparse, vmap): no count tells of that one."""
-        self._rest: tuple[Sequence[torch.Tensor], Sequence[torch.Tensor], set[int]] | None = (
-            parameters, buffers, set() if outside is None else outside
-        )  # fmt: skip
+        self._outside = set[int]() if outside is None else outside
+        self._rest = parameters
+        """Parameters that have no owner yet."""
+        self.buffer_keys = storage_keys(buffers or [], self.storages, self.inner)
+        self._outside.update([key for key in self.buffer_keys if key is not None])
 
     def storage_key(self, tensor: torch.Tensor) -> int | None:
         """Returns the key of a tensor's storage, None where it has none."""
@@ -72,27 +73,23 @@ class Memory:
             self.own_rest()
 
     def own_rest(self) -> None:
-        """Gives every parameter its owner, and tells which memory lived before the pass.
+        """Gives every parameter its owner, and tells which memory they have.
 
-        This waits until a tensor turns up that might look at such memory; parameters and buffers that are used get
-        their owners one by one.
+        This waits until a tensor turns up that might look at such memory; parameters that are used get their owners
+        one by one.
         """
         if self._rest is None:
             return
-        (parameters, buffers, outside), self._rest = self._rest, None
+        parameters, self._rest = self._rest, None
         for index, parameter in enumerate(parameters):
             key = self.storage_key(parameter)
             if key is None:
                 continue
-            outside.add(key)
+            self._outside.add(key)
             owner = self.owners.get(id(parameter))
             if owner is None or owner.reference() is not parameter:
                 self.owners[id(parameter)] = owner = Owner(Held(parameter), -1, key, None, 0, index)
             self.locate(parameter, owner)
-        for buffer in buffers:
-            key = self.storage_key(buffer)
-            if key is not None:
-                outside.add(key)
 
     def swap(self, one: torch.Tensor, other: torch.Tensor) -> None:
         """Exchanges what two tensor objects hold."""

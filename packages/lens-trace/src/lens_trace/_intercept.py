@@ -205,8 +205,7 @@ class RecordingMode(TorchFunctionMode, Openings):
             if recorder.keeps_all:
                 recorder.memory.tell_apart(storage)
         elif target is not None:  # what it held before is nowhere to be seen any more
-            recorder.rewrite(row, target, key)
-            epoch = recorder.memory.epoch(key)
+            epoch = recorder.rewrite(row, target, key)
         else:  # a view, or an argument handed on: that is still the same parameter or buffer
             if logs and key in logs:
                 row.seen = len(logs[key])

@@ -35,6 +35,7 @@ ATOMS = frozenset(
 _Tensor = torch.Tensor
 _Parameter = torch.nn.Parameter
 _storage_of = torch._C.TensorBase.untyped_storage
+_unknown, _any_device = torch.float32, torch.device("cpu")
 
 
 class Recorder:
@@ -54,6 +55,7 @@ class Recorder:
         self.sink = sink
         self.clock: Callable[[], int] = perf_counter_ns
         self.keeps_all = keep is everything
+        self.keeps_nothing = keep is nothing and sink is None
         self.keeps_ids = keep.ids if isinstance(keep, OnlyIds) else None
         self.keeps_outputs_of = keep.addresses if isinstance(keep, OutputsOf) else None
         is_known = self.keeps_all or keep is nothing or self.keeps_ids is not None
@@ -72,7 +74,8 @@ class Recorder:
         self.internal_errors: list[BaseException] = []
         self.outside = Outside(self.memory)
         self._alone: set[int] = set()
-        if not self.keeps_all and keep is not nothing:
+        self._described_later: list[Row] = []
+        if not (self.keeps_all or keep is nothing):
             self.memory.own_rest()
 
     def sink_call(self, args: tuple[Any, ...], kwargs: dict[str, Any], leaves: Any) -> None:
@@ -199,22 +202,31 @@ class Recorder:
             known = memory.owners.get(id(tensor))
             if known is not None and known.reference() is tensor and not known.is_stray:  # another thread was first
                 return known
-            key = memory.storage_key(tensor)
+            key = memory.buffer_keys[number]
             if key in memory.logs and (known := memory.find(tensor)) is not None:
                 return known  # its memory is another's that was written since: what was there before is with that one
-            if key is not None:
-                self.saver.outside.add(key)
-            operation = self.next_operation()
-            shape, dtype, device, layout, _, requires_grad, nbytes, is_dead = spec_of(tensor, key)
             row = Row(
-                no_tensor, operation, key, None, (), None, None, (), (), 0, None, 0, None, shape, dtype, device,
-                requires_grad, None, None, 0, None, number, False, "buffer", None, None, (), layout, nbytes, is_dead,
+                Held(tensor), self.next_operation(), key, None, (), None, None, (), (), 0, None, 0, None, (), _unknown,
+                _any_device, tensor.requires_grad, None, None, 0, None, number, False, "buffer",
             )  # fmt: skip
             self.rows.append(row)
-            self.consider(row, tensor, key)
-            owner = Owner(Held(tensor), operation, key, None, 0, None, number)
-            memory.own(tensor, owner)
-            return owner
+            self._described_later.append(row)
+            if not self.keeps_nothing:
+                self.describe_buffers()
+                self.consider(row, tensor, key)
+            memory.own(tensor, row)
+            return row
+
+    def describe_buffers(self) -> None:
+        """Notes what the buffers met look like, all of them in a few steps; it does not change until the pass ends."""
+        with self.lock:
+            for row in self._described_later:
+                tensor = row.reference()
+                assert tensor is not None
+                row.shape, row.dtype, row.device, row.layout, _, _, row.nbytes, row.is_dead = spec_of(
+                    tensor, row.storage
+                )
+            self._described_later.clear()
 
     def add_input(self, tensor: torch.Tensor, path: tuple[int | str, ...], name: str) -> None:
         """Notes a tensor leaf of the model's arguments; the same tensor twice is one input."""
@@ -327,19 +339,28 @@ class Recorder:
             self.memory.first_owner[key] = owner
         self.saver.wrote(operation, tensor, key)
 
-    def rewrite(self, row: Row, tensor: torch.Tensor, key: int) -> None:
-        """Notes that an operation wrote a tensor that nobody else shares memory with: the row owns all of it."""
+    def rewrite(self, row: Row, tensor: torch.Tensor, key: int) -> int:
+        """Notes that an operation wrote a tensor that nobody else shares memory with: the row owns all of it.
+
+        Returns:
+            How often the content has changed.
+        """
         memory = self.memory
+        log = memory.logs.get(key) if memory.logs else None
         row.is_inplace = True
-        row.seen = memory.log_length(key)
+        row.seen = seen = 0 if log is None else len(log)
         memory.first_owner[key] = row
-        memory.rewrites[key] = memory.rewrites.get(key, 0) + 1
-        self.saver.wrote(row.operation, tensor, key)
+        rewrites = memory.rewrites[key] = memory.rewrites.get(key, 0) + 1
+        if self.saver.is_watched:
+            self.saver.wrote(row.operation, tensor, key)
+        return seen + rewrites
 
     def before_swap(self, *tensors: torch.Tensor) -> None:
         """Protects two tensors whose contents are about to be exchanged, and sees to it that both are known."""
         for tensor in tensors:
             self.reference(tensor)
+        self.describe_buffers()
+        for tensor in tensors:
             self.state.before_write(tensor, self.memory.storage_key(tensor))
         self.outside.let_go()
 

@@ -37,6 +37,9 @@ _WORTH_SEVERAL_THREADS = 2**17
 class Saver:
     """Collects values while the model runs."""
 
+    is_watched = False
+    """Whether somebody wants to know of writes."""
+
     def __init__(
         self,
         *,

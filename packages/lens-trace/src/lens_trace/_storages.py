@@ -50,6 +50,17 @@ def storage_key(tensor: torch.Tensor, known: Storages, inner: set[int] | None = 
     return key
 
 
+def storage_keys(tensors: list[torch.Tensor], known: Storages, inner: set[int]) -> list[int | None]:
+    """Returns the keys of several tensors' storages, in fewer steps."""
+    try:
+        references = list(map(_weak, map(_storage_of, tensors)))
+    except (RuntimeError, NotImplementedError, ValueError):
+        return [storage_key(tensor, known, inner) for tensor in tensors]
+    keys = list(map(id, references))
+    known.update(zip(keys, references, strict=True))
+    return list(keys)
+
+
 def is_alone(storage: Any) -> bool:
     """Tells whether one tensor has this memory, and nothing else but the Python object of the storage refers to it."""
     return _use_count(storage._cdata) == _TENSOR_AND_OBJECT

@@ -209,6 +209,7 @@ class _Session:
         with torch._C.DisableTorchFunction():
             recorder.saver.seal(recorder.memory.alive, has_failed=has_failed)
             recorder.state.restore(flags=not self.keeps_graph)  # the facts below are those of the model as it was
+            recorder.describe_buffers()
         tensors = recorder.saver.finish()
         facts = note_facts(recorder)
         freezer = Freezer(recorder)

@@ -53,6 +53,8 @@ class Watch(Protocol):
 class WatchedSaver(Saver):
     """A saver with a store or a watch beside it."""
 
+    is_watched = True
+
     _store: Store | None = None
     _watch: Watch | None = None
     _error: BaseException | None = None
