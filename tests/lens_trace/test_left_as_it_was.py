@@ -33,7 +33,8 @@ def _snapshot() -> dict[str, Any]:
     compile_marks = ("__init__", "__setstate__")
     return {
         **{f"torch.{key}": value for key, value in vars(torch).items() if key != "_thread_safe_fork"},
-        **{f"Tensor.{key}": value for key, value in vars(torch.Tensor).items()},
+        # Where Python keeps what it found out about the slots of a class, for torch's own `swap_tensors`.
+        **{f"Tensor.{key}": value for key, value in vars(torch.Tensor).items() if key != "__slotnames__"},
         **{f"F.{key}": value for key, value in vars(torch.nn.functional).items()},
         **{f"functional.{key}": value for key, value in vars(torch.functional).items()},
         **{f"_tensor.{key}": value for key, value in vars(torch._tensor).items()},
