@@ -79,7 +79,8 @@ def test_recurrent_layers_of_torch_record_their_outputs() -> None:
 
 def test_models_are_unwrapped_and_refused_with_a_way_out() -> None:
     wrapped = nn.DataParallel(nn.Linear(6, 6))
-    assert [m.addresses[0] for m in lens_trace.trace(wrapped, X).trace.modules] == [""]
+    x = X.to(next(wrapped.parameters()).device)  # which is a GPU where there is one
+    assert [m.addresses[0] for m in lens_trace.trace(wrapped, x).trace.modules] == [""]
     with pytest.raises(lens_trace.NotAModuleError, match="instance"):
         lens_trace.trace(nn.Linear, X)  # pyright: ignore[reportArgumentType]
     with pytest.raises(lens_trace.NotAModuleError):

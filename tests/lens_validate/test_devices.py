@@ -11,7 +11,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from lens_trace import trace
 from lens_validate import validate, validate_while_running
-from lens_validate._domains import is_refused
+from lens_validate._domains import refusal
 from tests.lens_validate.small_models import Function
 
 
@@ -31,6 +31,12 @@ def test_factories_are_run_again_on_the_default_device_of_the_pass() -> None:
     with torch.device("meta"):
         report = validate(recording)
     assert report, str(report)
+
+
+def test_a_default_device_holds_where_no_mode_acts() -> None:
+    with torch.device("meta"):
+        report = validate_while_running(Function(lambda x: x * torch.arange(3)), torch.rand(3, device="meta"))
+    assert not report.counts["failed"], str(report)
 
 
 def test_attention_is_replayed_by_the_kernels_that_were_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,27 +92,37 @@ I = torch.tensor([1, 0])  # noqa: E741
 
 
 @pytest.mark.parametrize(
-    ("name", "path", "value", "other", "args", "kwargs", "refused"),
+    ("name", "path", "value", "args", "kwargs", "is_refused"),
     [
-        ("bernoulli", (0,), X, X * 3, [X], {}, True),
-        ("bernoulli", (0,), X, X * 0.5, [X], {}, False),
-        ("binary_cross_entropy", (0,), X, -X, [X, X], {}, True),
-        ("binary_cross_entropy", (1,), X, -X, [X, X], {}, True),
-        ("binary_cross_entropy", (2,), X, -X, [X, X, X], {}, False),
-        ("multinomial", (0,), X, X * 0, [X, 1], {}, True),
-        ("multinomial", (0,), X, X * 9, [X, 1], {}, False),
-        ("poisson", (0,), X, X * float("nan"), [X], {}, True),
-        ("add", (0,), X, -X, [X, X], {}, False),
-        ("index_select", (2,), I, I + 1, [X, 0, I], {}, True),
-        ("index_select", (2,), I, I * 0, [X, 0, I], {}, False),
-        ("nll_loss", (1,), I - 100, torch.where(I > 0, I - 100, I), [X, I], {}, False),
-        ("masked_scatter", (1,), X > 0.4, X > 0, [X, X > 0.4, X[0]], {}, True),
-        ("masked_scatter", (1,), X > 0.4, X > 0.8, [X, X > 0.4, X[0]], {}, False),
-        ("repeat_interleave", (1,), I, I + 1, [X, I, 0], {"output_size": 1}, True),
-        ("repeat_interleave", (1,), I, I.flip(0), [X, I, 0], {"output_size": 1}, False),
+        ("bernoulli", (0,), X * 3, [X], {}, True),
+        ("bernoulli", (0,), X * 0.5, [X], {}, False),
+        ("bernoulli", (1,), X * 3, [X, X], {}, True),
+        ("binary_cross_entropy", (0,), -X, [X, X], {}, True),
+        ("binary_cross_entropy", (1,), -X, [X, X], {}, True),
+        ("binary_cross_entropy", (2,), -X, [X, X, X], {}, False),
+        ("multinomial", (0,), X * 0, [X, 1], {}, True),
+        ("multinomial", (0,), X * 9, [X, 1], {}, False),
+        ("poisson", (0,), X * float("nan"), [X], {}, True),
+        ("add", (0,), -X, [X, X], {}, False),
+        ("index_select", (2,), I + 1, [X, 0, I], {}, True),
+        ("index_select", (2,), I - 1, [X, 0, I], {}, True),
+        ("index_select", (2,), I * 0, [X, 0, I], {}, False),
+        ("getitem", (1,), I - 2, [X, I], {}, False),
+        ("getitem", (1,), I - 3, [X, I], {}, True),
+        ("nll_loss", (1,), I - 101 * I, [X, I], {}, False),
+        ("nll_loss", (1,), I - 7 * I, [X, I, None, 1, -6], {}, False),
+        ("nll_loss", (1,), I - 7 * I, [X, I, None, 1, -100], {}, True),
+        ("one_hot", (0,), I + 1, [I, 2], {}, True),
+        ("one_hot", (0,), I + 1, [I, -1], {}, False),
+        ("masked_scatter", (1,), X > 0, [X, X > 0.4, X[0]], {}, True),
+        ("masked_scatter", (1,), X > 0.8, [X, X > 0.4, X[0]], {}, False),
+        ("repeat_interleave", (1,), I + 1, [X, I, 0], {"output_size": 1}, True),
+        ("repeat_interleave", (1,), I.flip(0), [X, I, 0], {"output_size": 1}, False),
+        ("repeat_interleave", (1,), I - 1, [X, I, 0], {}, True),
     ],
 )
 def test_what_a_function_would_refuse_is_known_beforehand(
-    name: str, path: Any, value: Tensor, other: Tensor, args: list[Any], kwargs: dict[str, Any], refused: bool
+    name: str, path: Any, value: Tensor, args: list[Any], kwargs: dict[str, Any], is_refused: bool
 ) -> None:
-    assert is_refused(name, path, value, other, args, kwargs) is refused
+    args[path[0]] = value
+    assert (refusal(name, {path: value}, args, kwargs) is not None) is is_refused

@@ -105,6 +105,7 @@ def test_quantized_draws_reach_both_ends_of_the_range() -> None:
         assert len({str(d.int_repr().tolist()) for d in drawn}) == len(drawn)
 
 
+@pytest.mark.filterwarnings("ignore:Sparse invariant checks:UserWarning")  # torch 2.11 says so once
 def test_sparse_draws_change_the_places_too() -> None:
     value = torch.eye(4)[:3].to_sparse().coalesce()
     drawn = [draw().coalesce() for draw in like_draws(value, Noise(0))]

@@ -5,18 +5,20 @@ functions that take indices this says how many valid ones there are.  It also li
 replaced, because the function trusts them and would read or write memory that is not its own.
 
 On the CPU other arguments out of range raise, which tells as much as a changed result.  A GPU finds out while the
-kernel runs, and then the process can use it no more: there `is_refused` says beforehand what would have raised.
+kernel runs, and then the process can use it no more: there `refusal` says beforehand what would have raised.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from lens_trace import Path
+from lens_validate._ragged import lies_in_strides
+from lens_validate._transforms import is_wrapped
 
 CRASHES = "may crash the process on other values"
 
@@ -58,32 +60,59 @@ _TRUSTED: dict[str, frozenset[int | str]] = {
 """Function: its trusted arguments; none named means all."""
 
 
-def is_refused(name: str, path: Path, value: Tensor, other: Tensor, args: list[Any], kwargs: dict[str, Any]) -> bool:
-    """Whether a function would refuse a replacement, so that on a GPU it must not be tried.
+def refusal(name: str, given: Mapping[Path, Tensor], args: list[Any], kwargs: dict[str, Any]) -> str | None:
+    """Returns which argument a function would refuse, so that on a GPU the call must not be made; None when it runs.
 
     Args:
         name: The function.
-        path: The argument.
-        value: What is there now.
-        other: What would take its place.
+        given: Its tensor arguments.
         args: The arguments of the call.
         kwargs: Its keyword arguments.
     """
-    if not other.is_floating_point():
-        if name == "masked_scatter" and path[0] in (1, "mask"):
-            source = _given(args, kwargs, 2, "source")
-            return isinstance(source, Tensor) and int(other.expand(args[0].shape).sum()) > source.numel()
-        if other.is_complex() or other.dtype is torch.bool:
+    for path, value in given.items():
+        if (
+            lies_in_strides(value)
+            and not is_wrapped(value)
+            and value.numel()
+            and _is_refused(name, path, value, args, kwargs)
+        ):
+            return f"argument {path[0]} holds values that the function does not take"
+    return None
+
+
+def _is_refused(name: str, path: Path, value: Tensor, args: list[Any], kwargs: dict[str, Any]) -> bool:
+    if value.is_floating_point():
+        limits = _LIMITS.get(name, {}).get(path[0])
+        if limits is None:
             return False
-        if name == "repeat_interleave" and kwargs.get("output_size") is not None:
-            return int(other.sum()) != kwargs["output_size"]
-        bound = index_bound(name, path, args, kwargs)
-        return bound is not None and bool(((other != value) & ((other < -bound) | (other >= bound))).any())
-    limits = _LIMITS.get(name, {}).get(path[0])
-    if limits is None:
+        is_outside = bool((~torch.isfinite(value) | (value < limits[0]) | (value > limits[1])).any())
+        return is_outside or (name == "multinomial" and bool((value.sum(-1) <= 0).any()))
+    if name == "masked_scatter" and path[0] in (1, "mask"):
+        source = _given(args, kwargs, 2, "source")
+        return isinstance(source, Tensor) and int(value.expand(args[0].shape).sum()) > source.numel()
+    if value.is_complex() or value.dtype is torch.bool:
         return False
-    is_outside = bool((~torch.isfinite(other) | (other < limits[0]) | (other > limits[1])).any())
-    return is_outside or (name == "multinomial" and bool((other.sum(-1) <= 0).any()))
+    if name == "repeat_interleave":
+        size = kwargs.get("output_size")
+        return bool((value < 0).any()) or (size is not None and int(value.sum()) != size)
+    if name == "one_hot":
+        count = _given(args, kwargs, 1, "num_classes")
+        return bool((value < 0).any()) or (isinstance(count, int) and count > 0 and bool((value >= count).any()))
+    bound = index_bound(name, path, args, kwargs)
+    if bound is None or name == "bincount":
+        return False
+    is_outside = (value < (-bound if name in _WRAPPING else 0)) | (value >= bound)
+    if _BOUNDS[name] is _classes:  # one class may stand for what does not count
+        is_outside &= ~torch.isin(value, torch.tensor([-100, *_whole_numbers(args, kwargs)], device=value.device))
+    return bool(is_outside.any())
+
+
+_WRAPPING = frozenset({"getitem", "setitem", "index", "index_put", "_index_put_impl", "_unsafe_index", "take", "put"})
+"""Functions in which an index below zero counts from the end."""
+
+
+def _whole_numbers(args: list[Any], kwargs: dict[str, Any]) -> list[int]:
+    return [value for value in (*args, *kwargs.values()) if type(value) is int]
 
 
 _PROBABILITY, _RATE = (0.0, 1.0), (0.0, 1e6)

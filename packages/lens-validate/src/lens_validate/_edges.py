@@ -16,7 +16,7 @@ from lens_validate._arguments import array_paths, constants, rebuild
 from lens_validate._call import Call
 from lens_validate._case import Case
 from lens_validate._compare import changed, is_same
-from lens_validate._domains import CRASHES, index_bound, is_refused, is_size, trusts
+from lens_validate._domains import CRASHES, index_bound, is_size, trusts
 from lens_validate._exempt import find_exemption
 from lens_validate._names import canonical_name
 from lens_validate._outcome import first, is_uninitialised, number_kept, shown, tolerance_for
@@ -196,17 +196,11 @@ class _Trial:
             return True
         return torch.equal(replacement, value)
 
-    def _is_refused(self, value: Tensor, replacement: Tensor) -> bool:
-        args, kwargs = rebuild(self._call.first, self._call.tensors, self._call.recording.objects)
-        return is_refused(self._call.name, self._path, value.detach(), replacement, args, kwargs)
-
     def _differs(self, replacement: Tensor) -> bool:
         value = self._call.tensors[self._path]
         if self._mask is not None:
             replacement = torch.where(self._mask, replacement, value.detach())
         replacement = wrapped_like(replacement, value)
-        if replacement.device.type == "cuda" and self._is_refused(value, replacement):
-            raise ValueError("the function takes no such values")
         after = run(self._call, {self._path: replacement})
         if is_uninitialised(self._call, self._before[0]):
             count = number_kept(self._call)

@@ -46,6 +46,9 @@ def _name_of_sum(call: Call) -> str | None:
         return "index_add" if isinstance(given, Constant) and given.value is True else None
     if call.name == "scatter" and any(key == "reduce" for key, _ in call.first.kwargs):
         return "scatter_add"
+    if call.name == "scatter_reduce":
+        how = call.first.args[4] if len(call.first.args) > 4 else dict(call.first.kwargs).get("reduce")
+        return "scatter_add" if isinstance(how, Constant) and how.value in ("sum", "mean") else None
     return None
 
 

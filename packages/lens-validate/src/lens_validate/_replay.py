@@ -14,12 +14,14 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor
+from torch.utils import _device
 
 from lens_trace import Operation, OperationId, Path, Recording, RngState, TensorRef, replayed
 from lens_validate._arguments import part_at, rebuild, tensor_leaves, value_at
 from lens_validate._call import STATISTICS, Call
 from lens_validate._compare import is_same
 from lens_validate._context import applied
+from lens_validate._domains import refusal
 from lens_validate._given import given_tensors
 from lens_validate._overlays import WRITE_NO_VALUES
 from lens_validate._ragged import shape_of
@@ -86,6 +88,11 @@ def run(call: Call, changes: Mapping[Path, Tensor] | None = None) -> Outcome:
     wrong = misfit(call.name, args)
     if wrong is not None:
         raise WrongResult(f"its arguments do not fit each other: {wrong}")
+    if any(tensor.is_cuda for tensor in given.values()):
+        wrong = refusal(call.name, given, args, kwargs)
+        if wrong is not None:
+            raise WrongResult(wrong)
+    _name_default_device(call, kwargs)
     with _random_state(call, kwargs), applied(call.first.context), _attention_kernels(call), _module_state(call):
         result = call.function(*args, **kwargs)
     outputs = _outputs(call, result, args, kwargs, given)
@@ -97,6 +104,17 @@ def run(call: Call, changes: Mapping[Path, Tensor] | None = None) -> Outcome:
     if not changes and untrue is None:
         untrue = _untrue_view(call, given, outputs)
     return Outcome([t.detach() for t in outputs], [t.detach() for t in written], undeclared, untrue)
+
+
+def _name_default_device(call: Call, kwargs: dict[str, Any]) -> None:
+    # Inside a sink no mode of torch's acts, not the one either that tells factories their device.
+    context = call.first.context
+    device = None if context is None else context.default_device
+    if device is None or kwargs.get("device") is not None:
+        return
+    factories: Any = _device._device_constructors()  # pyright: ignore[reportUnknownVariableType] - half typed in torch
+    if any(call.function is factory for factory in factories):
+        kwargs["device"] = torch.device(device)
 
 
 def _random_state(call: Call, kwargs: dict[str, Any]) -> Any:
