@@ -142,3 +142,10 @@ def test_values_that_keep_their_graph_are_right_after_a_swap() -> None:
     recording = traced(forward, X.clone(), detach=False)
     assert recording.tensors[find(recording, "mul").id].tolist() == (X * 2).tolist()
     assert recording.tensors[find(recording, "add").id].tolist() == (X + 1).tolist()
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*")
+def test_a_part_that_was_traced_by_torchscript_is_one_operation() -> None:
+    part = torch.jit.trace(nn.Linear(6, 6), X[None])
+    recording = lens_trace.trace(nn.Sequential(nn.ReLU(), part), X[None])
+    assert edges(recording)[1:] == [("relu", [0]), ("Linear", [1]), ("output", [2])]

@@ -286,9 +286,40 @@ def test_a_buffer_that_shows_part_of_statistics_descends_from_what_has_written_t
             return self.norm(self.norm(x)).sum() + self.part * 2
 
     recording = lens_trace.trace(Shows().train(), torch.rand(4, 3))
-    mean = find(recording, "batch_norm").parents[1].operation
+    part = next(o for o in recording.trace.operations if o.buffer == 0)
     norms = [find(recording, "batch_norm", nth).id for nth in range(2)]
-    assert recording.trace.operations[mean].kind == "buffer"
     assert [(p.operation, p.is_overlay) for p in find(recording, "mul").parents] == [
-        (mean, False), (norms[0], True), (norms[1], True)
+        (part.id, False), (norms[0], True), (norms[1], True)
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("as_parameter", [False, True])
+def test_the_halves_of_a_table_are_sources_of_their_own(as_parameter: bool) -> None:
+    class Halves(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            one, self.other = torch.arange(8.0).chunk(2)
+            self.one = nn.Parameter(one) if as_parameter else one
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return (x * self.one).sum() + (x - self.other).sum()
+
+    recording = lens_trace.trace(Halves(), X[:4])
+    difference = find(recording, "sub")
+    source = recording.trace.operations[difference.parents[1].operation]
+    assert source.kind == "constant"
+    assert recording.tensors[source.id].tolist() == [4, 5, 6, 7]
+
+
+def test_a_table_read_after_a_write_through_a_half_of_it_descends_from_the_write() -> None:
+    table = torch.zeros(6)
+    half = table[:3]
+
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        half.copy_(x[:3])
+        return table * 2
+
+    recording = traced(forward, X)
+    product = find(recording, "mul")
+    assert [p.is_overlay for p in product.parents] == [False, True]
+    assert product.parents[1].operation == find(recording, "copy_").id

@@ -11,6 +11,7 @@ exactly for strided tensors of one element size (a bounded search over the strid
 
 from __future__ import annotations
 
+import math
 import weakref
 from typing import Any
 
@@ -66,6 +67,17 @@ class Memory:
                       first.buffer, True)  # fmt: skip
         self.owners[id(tensor)] = owner
         return owner
+
+    def covers(self, stray: Owning, tensor: torch.Tensor) -> bool:
+        """Tells whether a view that nobody recorded may show no more than the tensor whose memory it looks at.
+
+        What an operation returned is taken for all of its memory.  A tensor that lived before the pass may show less:
+        of a table's two halves neither is seen in the other.
+        """
+        first = self.first_owner.get(stray.storage) if stray.storage is not None else None
+        is_source = first is not None and (type(first) is Owner or first.role is None)  # pyright: ignore[reportAttributeAccessIssue] - a row has a role
+        shown = first.reference() if first is not None and is_source else None
+        return shown is None or includes(geometry_of(shown), geometry_of(tensor))
 
     def tell_apart(self, storage: Any) -> None:
         """Finds out which memory lived before the pass, unless this memory cannot be of that kind: it is new."""
@@ -152,18 +164,27 @@ def geometry_of(tensor: torch.Tensor) -> Geometry | None:
         return None
 
 
+def includes(a: Geometry | None, b: Geometry | None) -> bool:
+    """Returns whether every byte that one view shows certainly is shown by the other; True where none can be told."""
+    if a is None or b is None or a == b:
+        return True
+    if 0 in a.shape or 0 in b.shape:
+        return 0 in b.shape
+    (low_a, high_a), (low_b, high_b) = _range(a), _range(b)
+    is_dense = math.prod(a.shape) * _itemsize(a.dtype) == high_a - low_a
+    return is_dense and low_a <= low_b and high_b <= high_a
+
+
 def overlaps(a: Geometry | None, b: Geometry | None) -> bool:
     """Returns False only when two views of one storage certainly share no byte."""
     if a is None or b is None:
         return True
     if 0 in a.shape or 0 in b.shape:
         return False
-    size_a, size_b = _itemsize(a.dtype), _itemsize(b.dtype)
-    last_a = a.offset + sum((n - 1) * s for n, s in zip(a.shape, a.stride, strict=True))
-    last_b = b.offset + sum((n - 1) * s for n, s in zip(b.shape, b.stride, strict=True))
-    if (last_a + 1) * size_a <= b.offset * size_b or (last_b + 1) * size_b <= a.offset * size_a:
+    (low_a, high_a), (low_b, high_b) = _range(a), _range(b)
+    if high_a <= low_b or high_b <= low_a:
         return False
-    if size_a != size_b:
+    if _itemsize(a.dtype) != _itemsize(b.dtype):
         return True
     ranges: dict[int, list[int]] = {}
     for shape, stride, sign in ((a.shape, a.stride, 1), (b.shape, b.stride, -1)):
@@ -199,6 +220,13 @@ def _has_solution(terms: list[tuple[int, list[int]]], total: int) -> bool:
             return True
         stack.extend((depth + 1, rest - step * x) for x in range(first, last + 1))
     return False
+
+
+def _range(geometry: Geometry) -> tuple[int, int]:
+    """Returns the first byte of a view and the one behind its last."""
+    last = geometry.offset + sum((n - 1) * s for n, s in zip(geometry.shape, geometry.stride, strict=True))
+    size = _itemsize(geometry.dtype)
+    return geometry.offset * size, (last + 1) * size
 
 
 _itemsizes: dict[str, int] = {}

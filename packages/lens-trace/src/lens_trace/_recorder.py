@@ -150,7 +150,9 @@ class Recorder:
                 owner = self._adopt_buffer(tensor, known)
             else:
                 owner = None if id(tensor) in self.state.parameter_of else self.memory.find(tensor)
-                if owner is None or (owner.is_stray and self.state.holds(tensor)):
+                if owner is None or (
+                    owner.is_stray and (self.state.holds(tensor) or not self.memory.covers(owner, tensor))
+                ):
                     owner = self.adopt(tensor)
         if owner.storage is None and owner.operation < 0:
             self.memory.locate(tensor, owner)
@@ -192,7 +194,7 @@ class Recorder:
             else:
                 operation = self._source("constant", tensor, key)
                 self.constants.append((operation, tensor))
-                owner = Owner(weakref.ref(tensor), operation, key, None, self.memory.log_length(key))
+                owner = Owner(weakref.ref(tensor), operation, key)  # what was written there before is seen in it, too
             self.memory.own(tensor, owner)
             return owner
 
@@ -203,8 +205,6 @@ class Recorder:
             if known is not None and known.reference() is tensor and not known.is_stray:  # another thread was first
                 return known
             key = memory.buffer_keys[number]
-            if key in memory.logs and (known := memory.find(tensor)) is not None:
-                return known  # its memory is another's that was written since: what was there before is with that one
             row = Row(
                 Held(tensor), self.next_operation(), key, None, (), None, None, (), (), 0, None, 0, None, (), _unknown,
                 _any_device, tensor.requires_grad, None, None, 0, None, number, False, "buffer",

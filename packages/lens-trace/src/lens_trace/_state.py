@@ -222,7 +222,9 @@ class ModelState:
             for name, module in parts:
                 if module is None:
                     continue
-                inside: Any = module.__dict__["_modules"]
+                inside: Any = module.__dict__.get("_modules")
+                if inside is None:  # a module that `torch.jit.trace` made
+                    inside = module._modules
                 if inside and "_orig_mod" in inside:  # a compiled part is seen as the module that it wraps
                     inner = inside["_orig_mod"]
                     wrapped.append((module, inner))
