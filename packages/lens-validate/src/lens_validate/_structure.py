@@ -116,9 +116,10 @@ def _references(operation: Operation, known: Mapping[OperationId, Operation]) ->
                 return f"argument {path[0]} refers to operation {found.id}, an output of the model"
             if found.kind == "buffer" and reference.buffer != found.buffer:
                 return f"argument {path[0]} is said to be buffer {reference.buffer} and refers to buffer {found.buffer}"
+        latest = -1
         # A constant or buffer is met when it is first read, and may have been written through another view before.
-        is_source = not isinstance(reference, TensorRef) or known[reference.operation].kind in ("constant", "buffer")
-        latest = -1 if is_source else reference.operation
+        if isinstance(reference, TensorRef) and known[reference.operation].kind not in ("constant", "buffer"):
+            latest = reference.operation
         for overlay in reference.overlays:
             if not latest <= overlay.operation < operation.id or overlay.operation not in known:
                 return f"the writes that reached argument {path[0]} are out of order at operation {overlay.operation}"
