@@ -25,6 +25,8 @@ from lens_trace._rows import HERE, ModuleRow, Owner, Owning, ReadRow, Row, Seen,
 from lens_trace._sites import SiteTable
 from lens_trace._templates import ArrayTemplate, SequenceTemplate
 
+_Parameter = torch.nn.Parameter
+
 
 class Freezer:
     """Turns the rows of one recorder into records, each shared part made once."""
@@ -169,6 +171,10 @@ class Freezer:
             return self._reference(value.owner, value.overlays, value.geometry, path, parents, parameters)
         if kind in SCALARS:
             return constant(value)
+        if kind is _Parameter:
+            number = self._addresses.parameter_of[id(value)]
+            parameters[number] = None
+            return records.ParameterRef(records.ParameterId(number), (), None)
         if kind is tuple or kind is list:
             items = tuple([self.argument(v, (*path, i), parents, parameters) for i, v in enumerate(value)])
             return records.SequenceArgument(kind.__name__, items)

@@ -45,6 +45,7 @@ _plain_types = ((), (_Tensor,), (_Parameter,), (_Tensor, _Parameter), (_Paramete
 _weak = weakref.ref
 _frame = sys._getframe
 _file_kind = known_files().get
+_known_role = known_roles().get
 _nothing: dict[str, Any] = {}
 
 
@@ -62,12 +63,15 @@ class RecordingMode(TorchFunctionMode, Openings):
         self._opening: list[Any] = []
         self._delegated: list[Any] = []
         self._rng: RngState | None = None
-        self._roles = known_roles()
         self._modes = current_modes()
         memory = recorder.memory
-        self.tables = (
+        self._tables = (
             recorder, memory.owners, memory.first_owner, memory.logs, memory.storages, recorder.rows,
             recorder.state.parameter_of, recorder.next_operation,
+        )  # fmt: skip
+        self.call_tables = (
+            recorder, memory.owners, memory.logs, recorder.rows, recorder.state.number_of, recorder.module_rows,
+            recorder.next_module_call, recorder.keeps_outputs_of,
         )  # fmt: skip
 
     def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
@@ -78,7 +82,7 @@ class RecordingMode(TorchFunctionMode, Openings):
         since calls between Python functions would cost as much again.
         """
         try:
-            role = self._roles.get(func)
+            role = _known_role(func)
         except TypeError:
             role = None
         if role is None:
@@ -99,7 +103,7 @@ class RecordingMode(TorchFunctionMode, Openings):
                 or (kwargs and "out" in kwargs)
             ):
                 return self._tell_apart(role, func, types, args, kwargs or _nothing)
-        recorder, owners, first_owner, logs, storages, rows, parameter_of, next_operation = self.tables
+        recorder, owners, first_owner, logs, storages, rows, parameter_of, next_operation = self._tables
         held: list[Any] = []
         make = Row
         for value in args:
@@ -117,17 +121,14 @@ class RecordingMode(TorchFunctionMode, Openings):
                 held.append(owner)
             elif kind is _Parameter:
                 owner = owners.get(id(value))
-                if owner is None and (number := parameter_of.get(id(value))) is not None:
-                    owner = owners[id(value)] = Owner(Held(value), -1, None, None, 0, number)  # where it lies can wait
-                if (
-                    owner is None
-                    or logs
-                    or recorder.has_escaped
-                    or type(owner.reference) is not Held  # which is asked without a call
-                    or owner.reference.tensor is not value  # pyright: ignore[reportFunctionMemberAccess] - it is a Held
-                ):
-                    owner = recorder.reference(value)
-                held.append(owner)
+                if logs or recorder.has_escaped:
+                    held.append(recorder.reference(value))
+                elif owner is None and id(value) in parameter_of:
+                    held.append(value)  # as it was before the pass, which the parameter itself stands for
+                elif owner is None or type(owner.reference) is not Held or owner.reference.tensor is not value:  # pyright: ignore[reportFunctionMemberAccess] - it is a Held
+                    held.append(recorder.reference(value))
+                else:
+                    held.append(owner)
             elif kind in ATOMS:
                 held.append(value)
             else:
@@ -214,6 +215,8 @@ class RecordingMode(TorchFunctionMode, Openings):
             if previous is not None and previous.reference() is result:
                 row.reference, row.parameter, row.buffer = previous.reference, previous.parameter, previous.buffer
         owners[id(result)] = row
+        if recorder.keeps_nothing:
+            return result
         if recorder.keeps_all:
             recorder.saver.save_new(operation, result, key, epoch)
         elif recorder.keeps_ids is not None or recorder.asks_record:

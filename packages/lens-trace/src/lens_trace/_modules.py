@@ -19,7 +19,7 @@ import threading
 from collections.abc import Callable
 from time import perf_counter_ns
 from types import CodeType
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -30,11 +30,12 @@ from lens_trace._recorder import ATOMS, Recorder
 from lens_trace._replacing import Wanted, code_with, replace
 from lens_trace._role import OPERATION, Role
 from lens_trace._rows import ModuleRow, Owning, Reference, Seen
-from lens_trace._sites import border_code, calling_frame, frame_that_called_module
+from lens_trace._sites import INSIDE, OUTSIDE, border_code, calling_frame, frame_that_called_module, known_files
 from lens_trace._undoing import Undoing
 
 _Tensor = torch.Tensor
 _frame = sys._getframe
+_file_kind = known_files().get
 _quiet = torch._C.DisableTorchFunction
 
 
@@ -64,59 +65,76 @@ original_call: list[Any] = [None]
 """What a module call runs when nobody looks."""
 
 
+class _Rarely(NamedTuple):
+    """What a module call needs only now and then."""
+
+    layered: Callable[..., Any]
+    pass_through: Callable[..., Any]
+    inputs: Callable[..., list[int]]
+    leave: Callable[..., None]
+    note_failure: Callable[..., None]
+
+
 def _watched_call(original: Callable[..., Any]) -> CodeType:
+    rarely = _Rarely(_layered, _pass_through, _inputs, _leave, note_failed_module)
     return code_with(_call_impl, (
-        original, active, _layered, _pass_through, _frame, _inputs, ModuleRow, perf_counter_ns, _Tensor, _quiet, _leave,
-        note_failed_module,
+        original, active, _frame, _file_kind, OUTSIDE, INSIDE, border_code, ModuleRow, perf_counter_ns, _Tensor, rarely,
     ))  # fmt: skip
 
 
 def _call_impl(self: torch.nn.Module, /, *args: Any, **kwargs: Any) -> Any:
     # This code runs as that of torch's own function: it has nothing but what it is given here.
     needs: Any = "what it needs"
-    original, active, layered, pass_through, frame, inputs_of, make, clock, tensor, quiet, leave, note_failure = needs
+    original, active, frame, kind_of, outside_torch, inside_torch, border, make, clock, plain_tensor, rarely = needs
     modes: tuple[RecordingMode, ...] = active.modes
     if len(modes) != 1:
-        return layered(modes, original)(self, *args, **kwargs) if modes else original(self, *args, **kwargs)
+        return rarely.layered(modes, original)(self, *args, **kwargs) if modes else original(self, *args, **kwargs)
     mode = modes[0]
     # `_enter` and the usual way out are written out here: this runs at every module call.
-    recorder, owners, _, logs, _, rows, _, _ = mode.tables
-    module = recorder.state.number_of.get(id(self))
+    recorder, owners, logs, rows, number_of, module_rows, next_call, keeps_outputs_of = mode.call_tables
+    module = number_of.get(id(self))
     if module is None:
         if "_orig_mod" in self._modules:  # a compiled module: the one inside is recorded
-            return pass_through(mode, original, self, args, kwargs)
+            return rarely.pass_through(mode, original, self, args, kwargs)
         module = recorder.state.add_module(self)
     outside = mode.module
-    user = mode.place_of_call(frame(2))  # the frame in between is torch's
+    near = frame(2)  # the frame in between is torch's
+    code = near.f_code
+    kind = kind_of(code.co_filename)
+    if kind == outside_torch:
+        user = (code, near.f_lasti)
+    else:
+        user = outside.user
+        if kind != inside_torch or user is None or near.f_back.f_code is not border[0]:
+            user = mode.place_of_call(near)
     if len(args) == 1 and not kwargs and (owner := owners.get(id(value := args[0]))) and owner.reference() is value:
         inputs = owner.operation
     else:
-        inputs = inputs_of(recorder, args, kwargs)
+        inputs = rarely.inputs(recorder, args, kwargs)
     first = len(rows)
     try:
         training = self.training
     except AttributeError:  # a frozen scripted module has no flag
         training = False
-    row = make(recorder.next_module_call(), module, outside, outside.thread, user, inputs, training, first, clock())
-    recorder.module_rows.append(row)
+    row = make(next_call(), module, outside, outside.thread, user, inputs, training, first, clock())
+    module_rows.append(row)
     mode.module = row
     try:
         result = original(self, *args, **kwargs)
         if (
-            type(result) is tensor
+            type(result) is plain_tensor
             and (owner := owners.get(id(result))) is not None
             and owner.operation >= first
             and owner.reference() is result
             and (not logs or owner.storage not in logs or len(logs[owner.storage]) <= owner.seen)
-            and recorder.keeps_outputs_of is None
+            and keeps_outputs_of is None
         ):  # what nearly every module does: returns one tensor that it made, and nothing was written anywhere
             row.outputs = owner.operation
         else:
-            with quiet():
-                leave(mode, row, self, args, kwargs, result)
+            rarely.leave(mode, row, self, args, kwargs, result)
         return result
     except BaseException as error:
-        note_failure(recorder, error, row)
+        rarely.note_failure(recorder, error, row)
         raise
     finally:
         row.end = clock()
@@ -179,8 +197,7 @@ def _one_layer(mode: RecordingMode, inner: Callable[..., Any]) -> Callable[..., 
         mode.module = row
         try:
             result = inner(module, *args, **kwargs)
-            with _quiet():
-                _leave(mode, row, module, args, kwargs, result)
+            _leave(mode, row, module, args, kwargs, result)
             return result
         except BaseException as error:
             note_failed_module(mode.recorder, error, row)
@@ -234,6 +251,13 @@ def _note_inputs(recorder: Any, inputs: list[int], value: Any) -> None:
 
 
 def _leave(mode: RecordingMode, row: ModuleRow, module: torch.nn.Module, args: Any, kwargs: Any, result: Any) -> None:
+    with _quiet():
+        _note_outputs(mode, row, module, args, kwargs, result)
+
+
+def _note_outputs(
+    mode: RecordingMode, row: ModuleRow, module: torch.nn.Module, args: Any, kwargs: Any, result: Any
+) -> None:
     recorder = mode.recorder
     memory = recorder.memory
     leaves = [result] if type(result) is _Tensor else list(plain_leaves(result))

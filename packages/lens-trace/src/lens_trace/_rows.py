@@ -79,6 +79,7 @@ class Row(Struct, gc=False, eq=False):
     storage: int | None
     role: Role | None
     args: Any
+    """Owners in place of tensors; a parameter that nobody has touched stands for itself."""
     kwargs: dict[str, Any] | None
     module: ModuleRow | None
     through: tuple[Any, ...]
