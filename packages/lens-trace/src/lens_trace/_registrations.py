@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 from functools import cached_property
 from itertools import accumulate, chain
-from operator import is_, itemgetter
+from operator import attrgetter, is_, itemgetter
 from typing import Any
 
 import torch
@@ -21,8 +21,9 @@ _REGISTRIES = ("_parameters", "_buffers", "_modules")
 _MACHINERY = frozenset(vars(torch.nn.Module()))
 _values = dict.values
 _joined = chain.from_iterable
-_training, _parameters = itemgetter("training"), itemgetter("_parameters")
-_non_persistent = itemgetter("_non_persistent_buffers_set")
+_registered_in = tuple(map(itemgetter, _REGISTRIES))
+_training, _non_persistent = itemgetter("training"), itemgetter("_non_persistent_buffers_set")
+_requires_grad = attrgetter("requires_grad")
 
 
 class Registered:
@@ -73,7 +74,7 @@ class Registrations:
 
     def __init__(self, modules: list[torch.nn.Module], owns: list[dict[str, Any]]) -> None:
         try:
-            is_plain = set(map(type, map(_parameters, owns))) <= {dict}
+            is_plain = set(map(type, map(_registered_in[0], owns))) <= {dict}
         except KeyError:
             is_plain = False
         if not is_plain:  # scripted modules keep theirs in C++
@@ -85,8 +86,8 @@ class Registrations:
         self._owns = owns
         self._filled: list[list[dict[str, Any]]] = []
         self._before: list[Registered] = []
-        for name in _REGISTRIES:
-            live = [own[name] for own in owns]
+        for registered in _registered_in:
+            live = list(map(registered, owns))
             filled = list(filter(None, live))
             self._filled.append(filled)
             self._before.append(Registered(live, filled))
@@ -96,7 +97,11 @@ class Registrations:
         self._sizes = list(map(len, owns))
         kinds = list(map(type, modules))
         torch_own = {kind for kind in set(kinds) if kind.__module__.startswith("torch.nn.modules.")}
-        self._attributes = {index: owns[index].copy() for index, kind in enumerate(kinds) if kind not in torch_own}
+        self._attributes: dict[int, dict[str, Any]] = (
+            {index: owns[index].copy() for index, kind in enumerate(kinds) if kind not in torch_own}
+            if not torch_own.issuperset(kinds)
+            else {}
+        )
         self._tensors: list[torch.Tensor] = []
         self._flags: list[bool] = []
 
@@ -108,14 +113,14 @@ class Registrations:
     def note_flags(self, tensors: list[torch.Tensor]) -> None:
         """Remembers which tensors require a gradient."""
         self._tensors += tensors
-        self._flags += [tensor.requires_grad for tensor in tensors]
+        self._flags += map(_requires_grad, tensors)
 
     def restore(self, *, flags: bool) -> bool:
         """Puts registrations back, and flags of tensors if asked for; tells whether registrations were untouched."""
         is_untouched = self._is_untouched()
         if not is_untouched:
             self._put_all_back()
-        if flags and [tensor.requires_grad for tensor in self._tensors] != self._flags:
+        if flags and list(map(_requires_grad, self._tensors)) != self._flags:
             for tensor, flag in zip(self._tensors, self._flags, strict=True):
                 # Not of a tensor that holds, exchanged for its own, what has no flag to set: a view, one of inference.
                 with contextlib.suppress(RuntimeError):
@@ -124,8 +129,8 @@ class Registrations:
         return is_untouched
 
     def _is_untouched(self) -> bool:
-        for name, filled, before in zip(_REGISTRIES, self._filled, self._before, strict=True):
-            now = list(filter(None, [own[name] for own in self._owns]))
+        for registered, filled, before in zip(_registered_in, self._filled, self._before, strict=True):
+            now = list(filter(None, map(registered, self._owns)))
             if len(now) != len(filled) or not all(map(is_, now, filled)) or not before.is_still(filled):
                 return False
         return list(map(_training, self._owns)) == self.training

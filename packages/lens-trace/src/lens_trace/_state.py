@@ -12,6 +12,7 @@ that whoever ends last puts back what was there before all of them.
 
 from __future__ import annotations
 
+import sys
 import threading
 from typing import Any, NamedTuple
 
@@ -257,12 +258,14 @@ class ModelState:
         self.registrations = registrations = Registrations(modules, owns)
         addresses.registered_parameters = registrations.parameters
         addresses.registered_buffers = registrations.buffers
-        self._compiled += [
-            (module, compiled)  # compiled in place: run what it was made of
-            for module, own in zip(modules, owns, strict=True)
-            if "_compiled_call_impl" in own and (compiled := own["_compiled_call_impl"]) is not None
-        ]
-        self.hooked += [module for module, own in zip(modules, owns, strict=True) if "_hf_hook" in own]
+        if "torch._dynamo" in sys.modules:
+            self._compiled += [
+                (module, compiled)  # compiled in place: run what it was made of
+                for module, own in zip(modules, owns, strict=True)
+                if "_compiled_call_impl" in own and (compiled := own["_compiled_call_impl"]) is not None
+            ]
+        if "accelerate" in sys.modules:
+            self.hooked += [module for module, own in zip(modules, owns, strict=True) if "_hf_hook" in own]
         self.parameters += _number(registrations.parameters, self.parameter_of)
         self.buffers += _number(registrations.buffers, self.buffer_of)
         registrations.note_flags(self.parameters)
