@@ -221,3 +221,21 @@ def test_what_is_saved_by_reference_changes_nothing_in_the_records(monkeypatch: 
     assert edges(referred) == edges(lazy) == edges(none)
     assert [o.args for o in referred.trace.operations] == [o.args for o in none.trace.operations]
     assert all(torch.equal(referred.tensors[i], lazy.tensors[i]) for i in lazy.tensors)
+
+
+def test_what_is_saved_by_reference_lies_in_its_copy_as_it_lay(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forward(x: Tensor) -> Tensor:
+        y = x * 2
+        part = y[2:4]
+        turned = y.view(2, 3).t()
+        y.add_(1)
+        return y + part.sum() + turned.sum()
+
+    lazy = traced(forward, X)
+    monkeypatch.setattr("lens_trace._saving.lazy_clone", None)  # as on a device
+    referred = traced(forward, X)
+    part, turned = (find(referred, name).id for name in ("__getitem__", "t"))
+    assert torch.equal(referred.tensors[part], X[2:4] * 2)
+    assert torch.equal(referred.tensors[turned], (X * 2).view(2, 3).t())
+    assert (referred.tensors[part].storage_offset(), referred.tensors[turned].stride()) == (2, (1, 3))
+    assert referred.tensors.nbytes == lazy.tensors.nbytes

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from msgspec.structs import replace
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -248,6 +249,39 @@ def test_no_replacement_value_ends_the_process(name: str) -> None:
     assert not report.counts["failed"], str(report)
     expected = validate(trace(model, args, seed=1), model, args)
     assert [o.verdict for o in report.operations] == [o.verdict for o in expected.operations], str(report)
+
+
+def test_a_function_under_another_name_does_not_end_the_process() -> None:
+    x = torch.rand(6, 5, device=DEVICE)
+    recording = trace(Function(lambda x: torch.bernoulli(x * 1)), (x,), seed=1)
+    drawn = next(o for o in recording.trace.operations if o.function is not None and o.function.name == "bernoulli")
+    assert drawn.function is not None
+    renamed = replace(drawn, function=replace(drawn.function, name="frobnicate"))
+    operations = tuple(renamed if o.id == drawn.id else o for o in recording.trace.operations)
+    false = recording.replace(trace=replace(recording.trace, operations=operations))
+    assert not validate(false, Function(lambda x: torch.bernoulli(x * 1)), (x,))
+    torch.cuda.synchronize()
+    wrong = recording.replace(tensors=recording.tensors.replace({drawn.id - 1: x * 9}))
+    assert not validate(wrong)
+    torch.cuda.synchronize()
+
+
+def test_a_forgotten_write_is_found_from_the_recording_alone() -> None:
+    def forward(x: Tensor) -> Tensor:
+        y = x * 1
+        z = y[0:2]
+        z.zero_()
+        return y + 1
+
+    recording = trace(Function(forward), (torch.zeros(4, device=DEVICE),))
+    reader = next(o for o in recording.trace.operations if o.function is not None and o.function.name == "add")
+    left: Any = reader.args[0]
+    assert left.overlays
+    forgetful = replace(reader, args=(replace(left, overlays=()), *reader.args[1:]))
+    operations = tuple(forgetful if o.id == reader.id else o for o in recording.trace.operations)
+    assert validate(recording)
+    report = validate(recording.replace(trace=replace(recording.trace, operations=operations)))
+    assert report.counts["failed"], str(report)
 
 
 def test_copies_between_devices_are_waited_for() -> None:

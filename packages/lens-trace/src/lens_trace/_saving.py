@@ -141,8 +141,12 @@ class Saver:
     @unseen
     def before_write(self, storage: int) -> None:
         """Copies what was borrowed from a storage that is about to be written."""
-        for key in self.borrowed.pop(storage, ()):
-            self._put(key, self._copy(self._get(key)))
+        borrowed = self.borrowed.pop(storage, None)
+        if borrowed and storage in self.outside:  # a cache may be large, and what is saved of it small
+            for key in borrowed:
+                self._put(key, self._copy(self._get(key)))
+        elif borrowed:
+            self._copy_together(borrowed, as_they_lie=True)
         lazy = self._lazy.pop(storage, ())
         if len(lazy) == 1:  # several views would be copied one by one: torch copies their memory once
             saved = self._get(lazy[0])
@@ -262,15 +266,20 @@ class Saver:
         settle(tensor)
         return tensor.detach().clone() if self._detach else tensor.clone()
 
-    def _copy_together(self, keys: list[Key]) -> int:
-        """Copies values that share a storage and returns the bytes that this took."""
+    def _copy_together(self, keys: list[Key], *, as_they_lie: bool = False) -> int:
+        """Copies values that share a storage and returns the bytes that this took.
+
+        Args:
+            keys: The values.
+            as_they_lie: Copy all of the storage, so that they lie in the copy as in it, as lazy clones do.
+        """
         tensors = [self._get(key) for key in keys]
         first = tensors[0]
         if (
             not self._detach
-            or len(keys) == 1
-            or not all(type(t) is torch.Tensor and t.layout is _strided for t in tensors)
-            or sum(t.nbytes for t in tensors) <= first.untyped_storage().nbytes()
+            or not all(type(t) is torch.Tensor and t.layout is _strided and not t.is_quantized for t in tensors)
+            or (len(keys) == 1 and (not as_they_lie or first.nbytes == first.untyped_storage().nbytes()))
+            or (not as_they_lie and sum(t.nbytes for t in tensors) <= first.untyped_storage().nbytes())
         ):
             copies = [self._copy(tensor) for tensor in tensors]
             nbytes = sum(map(_nbytes, tensors))

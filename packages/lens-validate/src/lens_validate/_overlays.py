@@ -14,7 +14,7 @@ import torch
 
 from lens_trace import Geometry, Operation, OperationId, Recording, TensorRef
 from lens_validate._arguments import tensor_leaves
-from lens_validate._layout import geometry_of, owners
+from lens_validate._layout import dtype_name, geometry_of, owners
 from lens_validate._ragged import lies_in_strides
 
 WRITE_NO_VALUES = frozenset(
@@ -55,7 +55,7 @@ def forgotten_writes(recording: Recording, known: Mapping[OperationId, Operation
             for writer in writers[source.output.storage]:
                 if not source.id < writer < operation.id or known[writer].call_id == operation.call_id:
                     continue
-                if writer not in noticed and _reaches(recording, writer, reference):
+                if writer not in noticed and _reaches(recording, known, writer, reference):
                     wrong.setdefault(
                         operation.id, f"operation {writer} wrote into argument {path[0]} before; this edge is missing"
                     )
@@ -67,7 +67,7 @@ def _writers(recording: Recording) -> dict[int | None, list[OperationId]]:
     born: dict[int, bool] = {}
     for operation in operations:
         if operation.output.storage is not None:
-            born.setdefault(operation.output.storage, operation.kind == "call" and operation.output.device == "cpu")
+            born.setdefault(operation.output.storage, operation.kind == "call" and _has_memory(operation))
     found: dict[int | None, list[OperationId]] = {}
     for operation in operations:
         storage = operation.output.storage
@@ -78,18 +78,26 @@ def _writers(recording: Recording) -> dict[int | None, list[OperationId]]:
     return found
 
 
-def _reaches(recording: Recording, writer: OperationId, reference: TensorRef) -> bool:
-    source = _geometry(recording, reference.operation)
-    written = _geometry(recording, writer)
+def _has_memory(operation: Operation) -> bool:
+    return operation.output.device.partition(":")[0] in ("cpu", "cuda")
+
+
+def _reaches(
+    recording: Recording, known: Mapping[OperationId, Operation], writer: OperationId, reference: TensorRef
+) -> bool:
+    source = _geometry(recording, known[reference.operation])
+    written = _geometry(recording, known[writer])
     if source is None or written is None or 0 in source.shape or 0 in written.shape:
         return False
     seen_as = reference.geometry or source
     return bool((owners(source, [written], seen_as, torch.device("cpu")) == 1).any())
 
 
-def _geometry(recording: Recording, operation: OperationId) -> Geometry | None:
+def _geometry(recording: Recording, operation: Operation) -> Geometry | None:
     try:
-        tensor = recording.tensors[operation]
+        tensor = recording.tensors[operation.id]
     except (KeyError, RuntimeError):
         return None
+    if (dtype_name(tensor), str(tensor.device)) != (operation.output.dtype, operation.output.device):
+        return None  # a copy in another form does not lie as its value did
     return geometry_of(tensor) if lies_in_strides(tensor) and not tensor.is_quantized else None

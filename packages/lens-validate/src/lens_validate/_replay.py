@@ -23,6 +23,7 @@ from lens_validate._compare import is_same
 from lens_validate._context import applied
 from lens_validate._domains import refusal
 from lens_validate._given import given_tensors
+from lens_validate._names import canonical_name
 from lens_validate._overlays import WRITE_NO_VALUES
 from lens_validate._ragged import shape_of
 from lens_validate._recurrent import misfit
@@ -89,9 +90,10 @@ def run(call: Call, changes: Mapping[Path, Tensor] | None = None) -> Outcome:
     if wrong is not None:
         raise WrongResult(f"its arguments do not fit each other: {wrong}")
     if any(tensor.is_cuda for tensor in given.values()):
-        wrong = refusal(call.name, given, args, kwargs)
-        if wrong is not None:
-            raise WrongResult(wrong)
+        for name in dict.fromkeys((call.name, canonical_name(getattr(call.function, "__name__", "")))):
+            wrong = refusal(name, given, args, kwargs)  # what runs decides, whatever it is called on record
+            if wrong is not None:
+                raise WrongResult(wrong)
     _name_default_device(call, kwargs)
     with _random_state(call, kwargs), applied(call.first.context), _attention_kernels(call), _module_state(call):
         result = call.function(*args, **kwargs)
