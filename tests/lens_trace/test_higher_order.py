@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import lens_trace
-from tests.lens_trace.models import names, traced
+from tests.lens_trace.models import find, names, traced
 
 X = torch.arange(6.0) + 1
 
@@ -53,3 +53,22 @@ def test_the_first_cond_of_a_process_may_stand_in_a_trace() -> None:
         "assert {'linear', 'sin'} <= {o.function.name for o in recording.trace.operations if o.function}\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+def test_what_a_model_holds_can_be_mapped_over() -> None:
+    class Mapped(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(3))
+            self.buffer = nn.Buffer(torch.ones(3))
+            self.table = torch.ones(3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            double = torch.func.vmap(lambda row: row * 2)
+            return double(self.weight) + double(self.buffer) + double(self.table) + x
+
+    recording = lens_trace.trace(Mapped(), torch.ones(3))
+    products = [find(recording, "mul", nth) for nth in range(3)]
+    sources = [recording.trace.operations[p.operation].kind for product in products for p in product.parents]
+    assert sources == ["buffer", "constant"]  # a parameter is no operation
+    assert recording.tensors[recording.trace.outputs[0]].tolist() == [7, 7, 7]

@@ -25,7 +25,7 @@ from lens_trace._rows import Held, ModuleRow, Owner, Owning, ReadRow, Reference,
 from lens_trace._saving import Saver
 from lens_trace._specs import grad_type_of, spec_of
 from lens_trace._state import ModelState
-from lens_trace._storages import is_alone
+from lens_trace._storages import is_alone, unwrapped
 from lens_trace._templates import ArrayTemplate, SequenceTemplate
 
 ATOMS = frozenset(
@@ -164,6 +164,12 @@ class Recorder:
 
     def adopt(self, tensor: torch.Tensor) -> Owning:
         """Gives a tensor met for the first time an owner: a parameter, a buffer, or a constant."""
+        inner = unwrapped(tensor)
+        if inner is not tensor:  # inside vmap or grad
+            self.reference(inner)
+            owner = self.memory.find(tensor)
+            if owner is not None:
+                return owner
         parameter = self.state.parameter_of.get(id(tensor))
         if parameter is not None:
             key = self.memory.storage_key(tensor)

@@ -334,7 +334,10 @@ def _lies_like(tensor: torch.Tensor, alias: torch.Tensor) -> bool:
     if tensor.layout is not torch.strided:  # writing it may have given it other values and indices
         return False
     return tensor.is_nested or (
-        tensor.data_ptr() == alias.data_ptr() and tensor.shape == alias.shape and tensor.stride() == alias.stride()
+        tensor.data_ptr() == alias.data_ptr()
+        and tensor.dtype is alias.dtype
+        and tensor.shape == alias.shape
+        and tensor.stride() == alias.stride()
     )
 
 

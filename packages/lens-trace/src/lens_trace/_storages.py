@@ -76,11 +76,17 @@ def is_functorch_wrapped(tensor: torch.Tensor) -> bool:
     return bool(_functorch.is_functorch_wrapped_tensor(tensor))
 
 
+def unwrapped(tensor: torch.Tensor) -> torch.Tensor:
+    """Returns the tensor that tensors inside vmap and grad wrap, the same one where nothing is wrapped."""
+    while _functorch.is_functorch_wrapped_tensor(tensor):
+        tensor = _functorch.get_unwrapped(tensor)
+    return tensor
+
+
 def _unwrapped_storage(tensor: torch.Tensor) -> Any:
     # Tensors inside vmap and grad wrap the one that has the memory; a sparse tensor's is that of its values.
     try:
-        while _functorch.is_functorch_wrapped_tensor(tensor):
-            tensor = _functorch.get_unwrapped(tensor)
+        tensor = unwrapped(tensor)
         if tensor.layout is torch.sparse_coo:
             tensor = tensor._values()
         elif tensor.layout in _COMPRESSED:
