@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 import lens_trace
-from tests.lens_trace.models import traced
+from tests.lens_trace.models import find, traced
 
 X = torch.arange(6.0) + 1
 
@@ -110,3 +110,49 @@ def test_large_value_written_through_a_view_is_exact():
     assert torch.equal(kept[3], expected[:150] * 3)
     expected[:150] *= 3
     assert torch.equal(kept[4], expected + 1)
+
+
+def test_values_that_keep_their_graph_stay_as_they_were_though_inputs_and_buffers_are_put_back() -> None:
+    class Writes(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.mean = nn.Buffer(torch.zeros(6))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.mean.add_(x)
+            x.mul_(2).unsqueeze_(0)
+            return x + self.mean
+
+    x = X.clone()
+    recording = lens_trace.trace(Writes(), x, detach=False)
+    saved = {name: recording.tensors[find(recording, name).id] for name in ("add_", "mul_", "unsqueeze_")}
+    assert saved["add_"].tolist() == X.tolist()
+    assert saved["mul_"].tolist() == (X * 2).tolist()
+    assert saved["unsqueeze_"].tolist() == [(X * 2).tolist()]
+    assert x.tolist() == X.tolist()
+
+
+def test_a_value_that_keeps_its_graph_stays_though_the_tensor_is_given_other_memory() -> None:
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        y = x * 2
+        y.data = x
+        return y + 1
+
+    recording = traced(forward, X.clone(), detach=False)
+    assert recording.tensors[find(recording, "mul").id].tolist() == (X * 2).tolist()
+
+
+def test_a_value_that_keeps_its_graph_keeps_its_shape_though_the_tensor_is_shown_in_another_way() -> None:
+    recording = traced(lambda x: (x * 2).unsqueeze_(0) + 1, X.clone().requires_grad_(), detach=False)
+    assert recording.tensors[find(recording, "mul").id].shape == (6,)
+    assert recording.tensors[find(recording, "unsqueeze_").id].shape == (1, 6)
+
+
+def test_a_value_that_autograd_cannot_follow_is_saved_without_its_graph() -> None:
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():
+            x.narrow(0, 0, 1).copy_(x[1:2])
+        return x * 2
+
+    recording = traced(forward, X.clone(), detach=False)
+    assert recording.tensors[find(recording, "copy_").id].tolist() == [2]

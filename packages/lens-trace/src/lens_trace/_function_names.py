@@ -57,3 +57,5 @@ MOVES_OBJECT_NAMES = frozenset(
     """.split()  # noqa: SIM905 - a list of 100 quoted names is harder to read
 )
 """End in an underscore and write no values: the object becomes another view, or changes a flag."""
+KEEPS_PLACE_NAMES = frozenset(("detach_", "names_", "rename_", "requires_grad_", "retain_grad_", "share_memory_"))
+"""Those of them that change a flag, or where the memory is: the tensor lies in it as before."""

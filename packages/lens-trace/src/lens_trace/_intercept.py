@@ -21,6 +21,7 @@ from torch.overrides import TorchFunctionMode
 
 from lens_trace._attention import NAME as ATTENTION
 from lens_trace._call_notes import copied_arguments, current_modes, default_device
+from lens_trace._function_names import KEEPS_PLACE_NAMES
 from lens_trace._functions import known_roles, role_of
 from lens_trace._notes import note_failed_call
 from lens_trace._openings import Openings
@@ -310,8 +311,10 @@ class RecordingMode(TorchFunctionMode, Openings):
             recorder.before_writes(writes, role.name.startswith("resize"))
         elif role.name in ("set_data", "set_") and args:
             recorder.state.before_write(args[0], recorder.memory.storage_key(args[0]))
-        elif role.moves_object and args:
+            recorder.saver.before_move(args[0])
+        elif role.moves_object and args and role.name not in KEEPS_PLACE_NAMES:
             recorder.state.before_move(args[0])
+            recorder.saver.before_move(args[0])
         return held, named, writes, state
 
     def run_foreign(self, role: Role, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -159,6 +159,13 @@ class Saver:
         self.foreign.add(storage)
         self.before_write(storage)
 
+    def before_move(self, tensor: torch.Tensor) -> None:
+        """A tensor is about to show its memory in another way: a value that is this very tensor gets its copy."""
+        if not self._detach:
+            for key, saved in self.payloads.items():
+                if saved is tensor:
+                    self.payloads[key] = self._copy(saved)
+
     def swap(self, one: torch.Tensor, other: torch.Tensor, is_put_back: Callable[[torch.Tensor], bool]) -> None:
         """Two tensors have exchanged what they hold: a value that is one of them is the other from now on."""
         for key, saved in self.payloads.items():
@@ -167,20 +174,33 @@ class Saver:
                 self.payloads[key] = now.clone() if is_put_back(now) else now
 
     @unseen
-    def seal(self, find_alive: Callable[[], list[tuple[torch.Tensor, int | None]]], *, has_failed: bool) -> None:
+    def seal(
+        self,
+        find_alive: Callable[[], list[tuple[torch.Tensor, int | None]]],
+        will_change_back: Callable[[torch.Tensor], bool],
+        *,
+        has_failed: bool,
+    ) -> None:
         """Parts the saved values from what something else can still reach.
 
         Values that keep their graph (`detach=False`) are the tensors of the pass themselves, since a copy would not be
-        part of the graph: there the version counter tells when one was written.
+        part of the graph: there the version counter tells when one was written.  Only those are copied that would
+        change as inputs, parameters and buffers are put back.
 
         Args:
             find_alive: Returns the tensors of the pass that somebody still holds, each with its storage.
+            will_change_back: Tells whether a tensor will hold again what it held before the pass.
             has_failed: Whether the model raised: then nobody goes on with its tensors, and there may be no memory for
                 copies.  (torch ends the process when it cannot part a lazy clone for lack of memory.)
         """
         if self._waits and not has_failed:
             torch.cuda.synchronize()
-        if not self._detach or not (self.payloads or self.written):
+        if not self._detach:
+            for key in [*self.payloads, *self.written]:
+                if will_change_back(value := self._get(key)):
+                    self._put(key, self._copy(value))
+            return
+        if not (self.payloads or self.written):
             return
         alive = find_alive()
         held = {storage for _, storage in alive}
@@ -264,7 +284,12 @@ class Saver:
 
     def _copy(self, tensor: torch.Tensor) -> torch.Tensor:
         settle(tensor)
-        return tensor.detach().clone() if self._detach else tensor.clone()
+        if not self._detach:
+            with contextlib.suppress(
+                RuntimeError
+            ):  # a view whose base was written in a way that autograd cannot follow
+                return tensor.clone()
+        return tensor.detach().clone()
 
     def _copy_together(self, keys: list[Key], *, as_they_lie: bool = False) -> int:
         """Copies values that share a storage and returns the bytes that this took.

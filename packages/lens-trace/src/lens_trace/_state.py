@@ -135,6 +135,10 @@ class ModelState:
         """Tells whether a tensor lies in memory that was written and ends with the values from before the pass."""
         return bool(self._changed) and bool(self._changed.get(self._storage(tensor)))  # pyright: ignore[reportArgumentType] - None is no key
 
+    def will_change_back(self, tensor: torch.Tensor) -> bool:
+        """The same, or that it will lie again as before the pass."""
+        return id(tensor) in self._places or self.will_be_put_back(tensor)
+
     def run_uncompiled(self, undoing: Undoing) -> None:
         """Lets modules that were compiled in place run what they were made from."""
         for module, compiled in self._compiled:

@@ -207,7 +207,7 @@ class _Session:
         recorder.forget_what_followed()
         recorder.record_of = None  # nothing may keep the model alive but what the recording says
         with torch._C.DisableTorchFunction():
-            recorder.saver.seal(recorder.memory.alive, has_failed=has_failed)
+            recorder.saver.seal(recorder.memory.alive, recorder.state.will_change_back, has_failed=has_failed)
             recorder.state.restore(flags=not self.keeps_graph)  # the facts below are those of the model as it was
             recorder.describe_buffers()
         tensors = recorder.saver.finish()
