@@ -17,6 +17,7 @@ from torch import nn
 
 import lens_trace
 from lens_trace import _state, _switches, _trace
+from tests.lens_trace.models import Calls
 
 SOURCES = str(Path(_trace.__file__).parent)
 OWNERS = (
@@ -50,6 +51,7 @@ def everything_around(model: nn.Module, x: torch.Tensor) -> dict[str, Any]:
         "recursion": sys.getrecursionlimit(),
         "modes": (torch._C._len_torch_function_stack(), _switches.active.modes),
         "hooks": torch._C._autograd._top_saved_tensors_default_hooks(False),  # pyright: ignore[reportAttributeAccessIssue]
+        "grad mode": torch.is_grad_enabled(),
         "random": torch.get_rng_state().tolist(),
         "model": {key: value.tolist() for key, value in model.state_dict().items()},
         "input": x.tolist(),
@@ -77,7 +79,7 @@ def test_an_interrupt_at_any_place_leaves_everything_as_it_was(run: Callable[...
     def interrupt(frame: FrameType, event: str, _: Any) -> None:
         nonlocal left
         file = frame.f_code.co_filename
-        if event != "c_call" and (file.startswith(SOURCES) or file.endswith("contextlib.py")):
+        if event != "c_call" and (file.startswith(SOURCES) or file.endswith(("contextlib.py", "grad_mode.py"))):
             left -= 1
             if left == 0:
                 raise KeyboardInterrupt
@@ -105,3 +107,16 @@ def test_modules_compiled_in_place_stay_so_after_an_error_before_the_pass() -> N
     with pytest.raises(lens_trace.TraceError):
         lens_trace.trace(model, torch.ones(2, 3, device="meta"))
     assert model._compiled_call_impl is compiled
+
+
+@pytest.mark.parametrize("run", [lens_trace.trace, lens_trace.run_plain])
+def test_grad_mode_that_a_model_sets_for_good_stays_set(run: Callable[..., Any]) -> None:
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        torch.set_grad_enabled(False)
+        return x + 1
+
+    try:
+        run(Calls(forward), torch.ones(3))
+        assert not torch.is_grad_enabled()
+    finally:
+        torch.set_grad_enabled(True)

@@ -23,7 +23,7 @@ from lens_trace._rng import seed_all
 from lens_trace._state import ModelState
 from lens_trace._switches import turn_plain_switches
 from lens_trace._trace import as_arguments
-from lens_trace._undoing import Undoing, surely
+from lens_trace._undoing import Undoing, keep_grad_mode, surely
 
 
 def run_plain(
@@ -38,6 +38,7 @@ def run_plain(
     positional, named = as_arguments(args, kwargs)
 
     def run(undoing: Undoing) -> Any:
+        keep = keep_grad_mode(undoing)
         state = ModelState(model)
         state.run_uncompiled(undoing)
         state.add_inputs([tensor for _, tensor in tensor_leaves((positional, named))])
@@ -47,6 +48,7 @@ def run_plain(
         seed_all(undoing, seed)
         turn_plain_switches(undoing)
         result = model(*positional, **named)
+        keep()  # a model may set it for good
         undoing.settle(mark)
         return _kept_apart(result, state)
 

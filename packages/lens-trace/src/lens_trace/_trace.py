@@ -36,7 +36,7 @@ from lens_trace._snapshot import Snapshot
 from lens_trace._state import ModelState
 from lens_trace._switches import attach, pause_collector, turn_recording_switches
 from lens_trace._transform import Transform, aside
-from lens_trace._undoing import Undoing, surely
+from lens_trace._undoing import Undoing, keep_grad_mode, surely
 from lens_trace._watched import Store, Watch, WatchedSaver
 
 Sink = Callable[[Operation, tuple[tuple[Any, ...], dict[str, Any]], Any], None]
@@ -169,6 +169,7 @@ class _Session:
 
     def begin(self, undoing: Undoing) -> None:
         """From now on the model is left as it was."""
+        self.keep_grad_mode = keep_grad_mode(undoing)
         state = self.recorder.state
         undoing.note(lambda: state.restore(flags=not self.keeps_graph))
         state.run_uncompiled(undoing)
@@ -193,6 +194,7 @@ class _Session:
             keep_exact_for_backward(undoing, recorder.state)
         attach(undoing, (mode,))
         result = call_model(mode, recorder.model, args, kwargs)
+        self.keep_grad_mode()  # a model may set it for good
         undoing.settle(mark)
         if recorder.is_done:  # the model caught everything and returned
             raise StopTrace

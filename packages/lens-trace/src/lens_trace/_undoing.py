@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+import torch
+
 R = TypeVar("R")
 
 _MOST_ATTEMPTS = 10
@@ -51,6 +53,20 @@ class Undoing:
             steps.pop()
         if failure is not None:
             raise failure
+
+
+def keep_grad_mode(undoing: Undoing) -> Callable[[], None]:
+    """Sees to it that grad mode is what it was; what is returned says that it shall be what it is by then.
+
+    `torch.no_grad` is written in Python: an interrupt as it is entered leaves it on.
+    """
+    mode = [torch.is_grad_enabled()]
+    undoing.note(lambda: torch._C._set_grad_enabled(mode[0]))
+
+    def keep() -> None:
+        mode[0] = torch.is_grad_enabled()
+
+    return keep
 
 
 def surely(body: Callable[[Undoing], R]) -> R:
