@@ -56,11 +56,26 @@ def _replace(made: list[_Made], owner: Any, name: str, wrap: Wrap) -> Callable[.
         wrapper = wrap(before)
     elif not before.__closure__:
         return _lend(made, before, wrap)
-    else:  # its callers are as many frames away as where code is lent
-        wrapper = FunctionType(_code_of(wrap(before)), globals(), name)
+    else:
+        wrapper = _stand_in(before, name, wrap)
     made.append(_Made(owner, name, before, wrapper))
     setattr(owner, name, wrapper)
     return before
+
+
+def _stand_in(function: FunctionType, name: str, wrap: Wrap) -> FunctionType:
+    known = _stand_ins.get(id(function))
+    if known is not None and known[0] is function:
+        return known[1]
+    # Whoever calls it is as many frames away as where code is lent.
+    made = FunctionType(_code_of(wrap(function)), globals(), name)
+    if _lasts(function):
+        _stand_ins[id(function)] = function, made
+    return made
+
+
+_stand_ins: dict[int, tuple[FunctionType, FunctionType]] = {}
+"""What replaces a function of torch's that has cells of its own: traces are many."""
 
 
 def made_once(wrap: Wrap) -> Wrap:
