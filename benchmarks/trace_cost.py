@@ -262,6 +262,7 @@ def measure(name: str, repeats: int) -> dict[str, Any]:
                 settle()
                 if round_number:
                     times[way].append((time.perf_counter() - start) / count)
+    gc.unfreeze()
     plain = statistics.median(times["plain"])
     medians = {way: plain * paired(values, times["plain"]) for way, values in times.items()}
     over_hooks, over_hold = (paired(times["keep all"], times[way]) for way in ("hooks", "hold"))

@@ -19,13 +19,14 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
+from lens_trace._adopting import ATOMS
 from lens_trace._attention import NAME as ATTENTION
 from lens_trace._call_notes import copied_arguments, current_modes, default_device
 from lens_trace._function_names import KEEPS_PLACE_NAMES
 from lens_trace._functions import known_roles, role_of
 from lens_trace._notes import note_failed_call
 from lens_trace._openings import Openings
-from lens_trace._recorder import ATOMS, Recorder
+from lens_trace._recorder import Recorder
 from lens_trace._rng import RngState, capture_state
 from lens_trace._role import COMPOSITE, ESCAPE, METADATA, OPERATION, PLAIN, READ, Role
 from lens_trace._rows import HERE, Held, ModuleRow, Owner, Row, TrackedRow

@@ -23,10 +23,11 @@ from typing import Any, NamedTuple
 
 import torch
 
+from lens_trace._adopting import ATOMS
 from lens_trace._intercept import RecordingMode
 from lens_trace._leaves import plain_leaves
 from lens_trace._notes import note_failed_module
-from lens_trace._recorder import ATOMS, Recorder
+from lens_trace._recorder import Recorder
 from lens_trace._replacing import Wanted, code_with, replace
 from lens_trace._role import OPERATION, Role
 from lens_trace._rows import ModuleRow, Owning, Reference, Seen
