@@ -35,6 +35,14 @@ class Addresses:
         self.parameter_of: dict[int, int] = {}
         self.buffer_of: dict[int, int] = {}
 
+    def is_on_path(self, visit: int, number: int) -> bool:
+        """Tells whether a module is one of those that a visit goes through."""
+        while visit >= 0:
+            if self.numbers[visit] == number:
+                return True
+            visit = self.outers[visit]
+        return False
+
     @cached_property
     def _by_visit(self) -> list[str]:
         found: list[str] = []

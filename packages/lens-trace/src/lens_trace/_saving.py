@@ -7,26 +7,23 @@ there; nothing waits for the device.  Memory that lived before the pass or that 
 parameters, buffers, arrays of numpy) is only referred to; it is copied before the first write that is about to touch
 it, and in any case at the end.  Views of one such storage are copied together.
 
-A stored form of one's own is made at once: the transform first, on the value as the model computed it, then the dtype,
-where the value lives, then the device, so that as little as possible travels.  The full value is not held.
+A value in a form of one's own (`lens_trace._stored_form`) is a copy from the start.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 
-from lens_trace._lazy import cloned, is_lazy_kind, lazy_clone, own_memory
-from lens_trace._notes import shown_tensor
+from lens_trace._lazy import lazy_clone, own_memory
 from lens_trace._pending import is_pinned, settle
-from lens_trace._storages import is_functorch_wrapped
+from lens_trace._storages import is_functorch_wrapped, storage_nbytes, value_nbytes
+from lens_trace._stored_form import Key, StoredForm
 from lens_trace._tensors import Tensors
 from lens_trace._unseen import dispatch_depth, unseen
-
-Key: TypeAlias = "int | tuple[int, int]"
 
 _strided = torch.strided
 _storage_of = torch._C.TensorBase.untyped_storage
@@ -60,12 +57,9 @@ class Saver:
         self._sizes: dict[tuple[int | None, int], int] = {}
         self._copied: dict[int, int] = {}
         self._detach = detach
-        self._device = device
-        self._dtype = dtype
-        self._transform = transform
+        self._form = StoredForm(detach, device, dtype, transform)
         self._waits = False
-        self._converts = device is not None or dtype is not None or transform is not None
-        self._is_plain = detach and not self._converts and lazy_clone is not None
+        self._is_plain = detach and not self._form.is_own and lazy_clone is not None
 
     def save_new(self, key: int, tensor: torch.Tensor, storage: int, epoch: int) -> None:
         """Saves the value of an ordinary call, as `save` does, in as few steps as can be."""
@@ -114,9 +108,8 @@ class Saver:
                         self._put(key, self._copy(tensor))
             else:
                 self._borrow(key, tensor, storage)
-        elif self._converts:
-            is_plain = self._transform is None
-            self._put(key, self._converted(tensor) if is_plain else self._transformed(key, tensor, storage))
+        elif self._form.is_own:
+            self._put(key, self._formed(key, tensor, storage))
             self._count(self._get(key), None, epoch)
             return
         else:
@@ -126,10 +119,10 @@ class Saver:
     @unseen
     def save_state(self, key: Key, tensor: torch.Tensor, storage: int | None, epoch: int) -> None:
         """Saves what is no activation, a buffer or what a call wrote beside its result: it is not transformed."""
-        if self._transform is None:
+        if self._form.transform is None:
             self.save(key, tensor, storage, epoch)
         else:
-            self._put(key, self._converted(tensor))
+            self._put(key, self._form.converted(tensor))
             self._count(self._get(key), None, epoch)
 
     def wrote(self, operation: int, tensor: torch.Tensor, storage: int | None) -> None:
@@ -150,7 +143,7 @@ class Saver:
         lazy = self._lazy.pop(storage, ())
         if len(lazy) == 1:  # several views would be copied one by one: torch copies their memory once
             saved = self._get(lazy[0])
-            if saved.nbytes == _storage_nbytes(saved):
+            if saved.nbytes == storage_nbytes(saved):
                 self._put(lazy[0], saved.clone())
 
     def escape(self, storage: int) -> None:
@@ -225,56 +218,10 @@ class Saver:
         else:
             self._borrow(key, tensor, storage)
 
-    def _converted(self, tensor: torch.Tensor) -> torch.Tensor:
-        dtype = self._dtype if self._dtype is not None and (tensor.is_floating_point() or tensor.is_complex()) else None
-        if dtype is not None and tensor.is_complex() and not dtype.is_complex:
-            dtype = None
-        settle(tensor)
-        source = tensor.detach() if self._detach else tensor
-        return source.to(device=self._device, dtype=dtype, copy=True)
-
-    def _transformed(self, key: Key, tensor: torch.Tensor, storage: int | None) -> torch.Tensor:
-        given = self._handed_out(tensor, storage)
-        try:
-            assert self._transform is not None
-            result = self._transform(given)
-            if not isinstance(result, torch.Tensor):  # pyright: ignore[reportUnnecessaryIsInstance] - it is the user's
-                raise TypeError(f"transform= has to return a tensor; it returned {type(result).__name__}.")
-        except BaseException as error:
-            error.add_note(f"Lens: transform= was given the value of operation {key}, {shown_tensor(tensor)}.")
-            with contextlib.suppress(AttributeError):  # an exception with slots
-                error.lens_operation = key  # pyright: ignore[reportAttributeAccessIssue]
-            raise
-        if self._detach:
-            result = result.detach()
-        stored = self._of_dtype(result)
-        if self._device is not None:
-            stored = stored.to(self._device)
-        return stored if stored is not result else self._apart(result, given)
-
-    def _handed_out(self, tensor: torch.Tensor, storage: int | None) -> torch.Tensor:
-        """Returns the value in memory that the model never sees: what a transform does to it in place is its own."""
-        settle(tensor)
-        if not self._detach or tensor.is_meta:
-            return tensor.clone()
-        plain = tensor.detach()
-        if is_lazy_kind(plain) and storage is not None and storage not in self.outside:
-            return cloned(plain)
-        return plain.clone()
-
-    def _apart(self, result: torch.Tensor, given: torch.Tensor) -> torch.Tensor:
-        """Returns what a transform returned in memory of its own, and in no more than it needs."""
-        if _nbytes(result) < _storage_nbytes(result):
-            return result.clone()
-        if not self._detach or _shares_memory(result, given):
-            return result
-        return cloned(result) if is_lazy_kind(result) else result.clone()  # the transform may hold it, too
-
-    def _of_dtype(self, tensor: torch.Tensor) -> torch.Tensor:
-        dtype = self._dtype
-        if dtype is None or not (tensor.is_floating_point() or (tensor.is_complex() and dtype.is_complex)):
-            return tensor
-        return tensor.to(dtype)
+    def _formed(self, key: Key, tensor: torch.Tensor, storage: int | None) -> torch.Tensor:
+        if self._form.transform is None:
+            return self._form.converted(tensor)
+        return self._form.transformed(key, tensor, is_ours=storage is not None and storage not in self.outside)
 
     def _borrow(self, key: Key, tensor: torch.Tensor, storage: int) -> None:
         self._waits = self._waits or is_pinned(tensor)
@@ -307,7 +254,7 @@ class Saver:
             or (not as_they_lie and sum(t.nbytes for t in tensors) <= first.untyped_storage().nbytes())
         ):
             copies = [self._copy(tensor) for tensor in tensors]
-            nbytes = sum(map(_nbytes, tensors))
+            nbytes = sum(map(value_nbytes, tensors))
         else:
             settle(first)
             memory = first.untyped_storage().clone()
@@ -320,9 +267,9 @@ class Saver:
 
     def _count(self, tensor: torch.Tensor, storage: int | None, epoch: int) -> None:
         if storage is None:
-            self._sizes[(None, len(self._sizes))] = 0 if not _has_values(tensor) else _nbytes(tensor)
+            self._sizes[(None, len(self._sizes))] = 0 if not _has_values(tensor) else value_nbytes(tensor)
         elif (storage, epoch) not in self._sizes:
-            self._sizes[(storage, epoch)] = _storage_nbytes(tensor)
+            self._sizes[(storage, epoch)] = storage_nbytes(tensor)
 
     def _put(self, key: Key, tensor: torch.Tensor) -> None:
         if isinstance(key, tuple):
@@ -332,13 +279,6 @@ class Saver:
 
     def _get(self, key: Key) -> torch.Tensor:
         return self.written[key] if isinstance(key, tuple) else self.payloads[key]
-
-
-def _shares_memory(one: torch.Tensor, other: torch.Tensor) -> bool:
-    try:
-        return one.untyped_storage()._cdata == other.untyped_storage()._cdata
-    except (RuntimeError, NotImplementedError):
-        return one is other
 
 
 def _view_of(memory: Any, like: torch.Tensor) -> torch.Tensor:
@@ -355,17 +295,3 @@ def _with_bits_of(copy: torch.Tensor, original: torch.Tensor) -> torch.Tensor:
 
 def _has_values(tensor: torch.Tensor) -> bool:
     return not tensor.is_meta and not is_functorch_wrapped(tensor)
-
-
-def _nbytes(tensor: torch.Tensor) -> int:
-    try:
-        return int(tensor.nbytes)
-    except (RuntimeError, NotImplementedError):
-        return 0
-
-
-def _storage_nbytes(tensor: torch.Tensor) -> int:
-    try:
-        return 0 if tensor.is_meta else int(tensor.untyped_storage().nbytes())
-    except (RuntimeError, NotImplementedError):
-        return 0

@@ -19,15 +19,14 @@ from typing import Any, NamedTuple
 import torch
 from torch.nn.parameter import is_lazy
 
-from lens_trace._addresses import Addresses
 from lens_trace._lazy import cloned, is_lazy_kind
 from lens_trace._registrations import Registered, Registrations
 from lens_trace._snapshot import Snapshot
 from lens_trace._storages import Storages, storage_key
 from lens_trace._undoing import Undoing
 from lens_trace._unseen import unseen
+from lens_trace._walk import Walk
 
-_MOST_ADDRESSES = 100_000
 _C: Any = torch._C  # it has no stub for these two
 _address_of, _is_lazy_copy = _C._data_address, _C._is_cow_tensor
 
@@ -36,9 +35,7 @@ class ModelState:
     """Parameters and buffers of a model before the pass, and what is needed to put them back.
 
     Attributes:
-        modules: Every module once, depth first; those that the pass makes are appended.
-        number_of: Position of a module in `modules` by `id`.
-        wrapper_of: Position of the module that a compiled part wraps, by the `id` of that part.
+        modules, number_of, wrapper_of: As in `Walk`; modules that the pass makes are appended.
         hooked: Modules with a hook of accelerate.
         parameters, parameter_of: Parameters in the order of the walk, and their numbers by `id`.
         buffers, buffer_of: Buffers likewise.
@@ -48,11 +45,10 @@ class ModelState:
     """
 
     def __init__(self, model: torch.nn.Module) -> None:
-        self.modules: list[torch.nn.Module] = []
-        self.number_of: dict[int, int] = {}
-        self.wrapper_of: dict[int, int] = {}
+        walk = Walk(model)
+        self.modules, self.number_of, self.wrapper_of = walk.modules, walk.number_of, walk.wrapper_of
+        self.addresses = walk.addresses
         self.hooked: list[torch.nn.Module] = []
-        self.addresses = Addresses()
         self.parameters: list[torch.Tensor] = []
         self.parameter_of = self.addresses.parameter_of
         self.buffers: list[torch.Tensor] = []
@@ -67,7 +63,7 @@ class ModelState:
         self._held: dict[int, list[torch.Tensor]] | None = None
         self.snapshot: Snapshot | None = None
         """Told before memory is written; what it looks after is put back by whoever holds it."""
-        self._read_modules(model)
+        self._read_modules()
 
     def holds(self, tensor: torch.Tensor) -> bool:
         """Tells whether a tensor is one of the parameters or buffers."""
@@ -209,55 +205,8 @@ class ModelState:
     def _storage(self, tensor: torch.Tensor) -> int | None:
         return storage_key(tensor, self._storages)
 
-    def _read_modules(self, model: torch.nn.Module) -> None:
-        # Iterative, and a module is not entered again on its own path: models may contain themselves.  This is done
-        # before every pass, so what can be worked out from the notes waits until somebody asks.
-        modules, number_of = self.modules, self.number_of
-        addresses = self.addresses
-        numbers, outers, names = addresses.numbers, addresses.outers, addresses.names
-        wrapped: list[tuple[torch.nn.Module, torch.nn.Module]] = []
-        number_of[id(model)] = 0
-        modules.append(model)
-        numbers.append(0)
-        outers.append(-1)
-        names.append("")
-        above: list[tuple[int, Any]] = []
-        outer, parts = 0, iter(model._modules.items())
-        while True:
-            for name, module in parts:
-                if module is None:
-                    continue
-                inside: Any = module.__dict__.get("_modules")
-                if inside is None:  # a module that `torch.jit.trace` made
-                    inside = module._modules
-                if inside and "_orig_mod" in inside:  # a compiled part is seen as the module that it wraps
-                    inner = inside["_orig_mod"]
-                    wrapped.append((module, inner))
-                    module, inside = inner, inner._modules
-                number = number_of.get(id(module))
-                if number is None:
-                    number = number_of[id(module)] = len(modules)
-                    modules.append(module)
-                elif _is_on_path(addresses, outer, number):
-                    addresses.is_whole = False
-                    continue
-                numbers.append(number)
-                outers.append(outer)
-                names.append(name)
-                if inside:
-                    above.append((outer, parts))
-                    outer, parts = len(numbers) - 1, iter(inside.items())
-                    break
-            else:
-                if not above:
-                    break
-                outer, parts = above.pop()
-            if len(numbers) >= _MOST_ADDRESSES:
-                addresses.is_whole = False
-                break
-        self.wrapper_of.update(
-            (id(module), number_of[id(inner)]) for module, inner in wrapped if id(inner) in number_of
-        )
+    def _read_modules(self) -> None:
+        modules, addresses = self.modules, self.addresses
         owns: list[dict[str, Any]] = [module.__dict__ for module in modules]
         self.registrations = registrations = Registrations(modules, owns)
         addresses.registered_parameters = registrations.parameters
@@ -268,8 +217,7 @@ class ModelState:
                 for module, own in zip(modules, owns, strict=True)
                 if "_compiled_call_impl" in own and (compiled := own["_compiled_call_impl"]) is not None
             ]
-        if "accelerate" in sys.modules:
-            self.hooked += [module for module, own in zip(modules, owns, strict=True) if "_hf_hook" in own]
+        self.hooked += [module for module, own in zip(modules, owns, strict=True) if "_hf_hook" in own]
         self.parameters += _number(registrations.parameters, self.parameter_of)
         self.buffers += _number(registrations.buffers, self.buffer_of)
         registrations.note_flags(self.parameters)
@@ -281,14 +229,6 @@ def _number(registered: Registered, number_of: dict[int, int]) -> list[torch.Ten
     unique.pop(id(None), None)
     number_of.update(zip(unique, range(len(unique)), strict=True))
     return list(unique.values())
-
-
-def _is_on_path(addresses: Addresses, visit: int, number: int) -> bool:
-    while visit >= 0:
-        if addresses.numbers[visit] == number:
-            return True
-        visit = addresses.outers[visit]
-    return False
 
 
 class _Before(NamedTuple):

@@ -71,6 +71,22 @@ def use_count(storage: Any) -> int:
     return int(_use_count(storage._cdata))
 
 
+def value_nbytes(tensor: torch.Tensor) -> int:
+    """Returns the bytes of a value, 0 of one that cannot tell."""
+    try:
+        return int(tensor.nbytes)
+    except (RuntimeError, NotImplementedError):
+        return 0
+
+
+def storage_nbytes(tensor: torch.Tensor) -> int:
+    """Returns the bytes of the memory that a tensor looks at, 0 where there is none."""
+    try:
+        return 0 if tensor.is_meta else int(tensor.untyped_storage().nbytes())
+    except (RuntimeError, NotImplementedError):
+        return 0
+
+
 def is_functorch_wrapped(tensor: torch.Tensor) -> bool:
     """Tells whether a tensor lives inside vmap or grad and dies with it."""
     return bool(_functorch.is_functorch_wrapped_tensor(tensor))

@@ -12,7 +12,8 @@ from typing import Protocol
 import torch
 
 from lens_trace._pending import settle
-from lens_trace._saving import Key, Saver
+from lens_trace._saving import Saver
+from lens_trace._stored_form import Key
 from lens_trace._tensors import Tensors
 
 _quiet = torch._C.DisableTorchFunction
@@ -83,7 +84,7 @@ class WatchedSaver(Saver):
             self._show(key, tensor, storage)
             if self._store is not None:
                 self._hand_over(self._store, key, tensor, storage, is_state=True)
-            elif self._transform is None:
+            elif self._form.transform is None:
                 super().save(key, tensor, storage, epoch)
             else:
                 super().save_state(key, tensor, storage, epoch)
@@ -115,11 +116,11 @@ class WatchedSaver(Saver):
 
     def _hand_over(self, store: Store, key: Key, tensor: torch.Tensor, storage: int | None, *, is_state: bool) -> None:
         try:
-            if self._transform is not None and not is_state:
-                value = self._transformed(key, tensor, storage)
+            if self._form.transform is not None and not is_state:
+                value = self._formed(key, tensor, storage)
             else:
                 settle(tensor)
-                value = self._converted(tensor) if self._converts else tensor.detach()
+                value = self._form.converted(tensor) if self._form.is_own else tensor.detach()
             with torch.no_grad():
                 store.put(key, value)
         except BaseException as error:
