@@ -67,6 +67,9 @@ CASES: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
     "no mean": (lambda x: x[:, :0].mean() + x, "NaN everywhere"),
     "no mean in a product": (lambda x: x @ x[:, :0].mean(1, keepdim=True).expand(3, 4).t(), "NaN everywhere"),
     "custom": (lambda x: _custom(x, torch.zeros(3, 4)), "fully overwritten"),
+    "observed": (lambda x: _observed(x, 1, 1), "fully overwritten"),
+    "observed twice": (lambda x: _observed(x, 1, 2), "on or off"),
+    "observed twice and not rounded": (lambda x: _observed(x, 0, 2), "on or off"),
     "grouped queries": (
         lambda x: F.scaled_dot_product_attention(
             x.expand(1, 4, 3, 4) * 2, x.expand(1, 2, 3, 4), torch.ones(1, 2, 3, 4), enable_gqa=True
@@ -77,6 +80,16 @@ CASES: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
 
 
 RARE = torch.zeros(10_000).index_fill(0, torch.tensor([7]), 1.0)
+
+
+def _observed(x: Tensor, is_quantised: int, times: int) -> Tensor:
+    """Follows the range of its values, and rounds them to it."""
+    low, high = torch.tensor(float("inf")), torch.tensor(-float("inf"))
+    scale, zero = torch.ones(1), torch.zeros(1, dtype=torch.int32)
+    for _ in range(times):
+        switches = torch.tensor(1), torch.tensor(is_quantised)
+        x = torch.fused_moving_avg_obs_fake_quant(x, *switches, low, high, scale, zero, 0.5, 0, 255, 0)
+    return x
 
 
 def _looked_up(mask: Tensor) -> Tensor:
