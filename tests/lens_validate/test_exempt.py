@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch._dynamo._trace_wrapped_higher_order_op import TransformGetItemToIndex
+from torch.nn.attention.flex_attention import flex_attention
 
 from lens_trace import trace
 from lens_validate import validate
@@ -190,6 +191,16 @@ def test_an_index_in_a_transform_matters_unless_all_is_equal(limit: float, verdi
     report = validate(trace(Function(lambda x: _looked_up(x[:, 0] < limit)), X))
     looked_up = next(entry for entry in report.operations if entry.name == "custom_function_call")
     assert {edge.verdict for edge in looked_up.edges if edge.path[0] == 2} == {verdict}
+
+
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
+def test_the_blocks_of_a_mask_do_not_matter_where_its_function_is_read() -> None:
+    model = Function(lambda x: flex_attention(x.view(1, 1, 3, 4), x.view(1, 1, 3, 4) * 2, x.view(1, 1, 3, 4) + 1))
+    report = validate(trace(model, X))
+    attention = next(entry for entry in report.operations if entry.name == "flex_attention")
+    assert attention.verdict == "passed", str(report)
+    assert {edge.verdict for edge in attention.edges if edge.path[0] == 4} == {"exempt"}
+    assert {edge.verdict for edge in attention.edges if edge.path[0] != 4} == {"passed"}
 
 
 def test_every_row_of_the_table_has_a_reason_and_a_proof() -> None:

@@ -189,6 +189,12 @@ EXEMPTIONS: tuple[Exemption, ...] = (
     Exemption(_OBSERVERS, "scale or zero point", "fully overwritten", proofs.is_scale_written_over),
     Exemption(_OBSERVERS, "switches", "on or off, the result is the same", proofs.switch_changes_nothing),
     Exemption(
+        _named("flex_attention"),
+        "block mask",
+        "without being compiled it reads the mask's function, not its blocks",
+        proofs.is_block_mask_unread,
+    ),
+    Exemption(
         _named("batch_norm instance_norm native_batch_norm"),
         "running statistics",
         "in training with a momentum of 0 or 1 the result does not read them",

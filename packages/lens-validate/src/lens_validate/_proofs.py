@@ -284,5 +284,9 @@ def switch_changes_nothing(case: Case) -> bool:
     return is_switch and all(case.unchanged(torch.full_like(case.value, state)) for state in (0, 1))
 
 
+def is_block_mask_unread(case: Case) -> bool:
+    return case.is_at(4, "block_mask") and case.poison_is_unread()
+
+
 def may_crash(case: Case) -> bool:
     return trusts(case.name, case.path)
