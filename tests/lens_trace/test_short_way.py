@@ -111,6 +111,36 @@ def test_a_network_of_in_place_activations_and_batch_norms(training: bool) -> No
     assert_same(*both_ways(model, torch.rand(2, 2, 5, 5), seed=0))
 
 
+HANDED_ON: dict[str, Callable[[torch.Tensor], Any]] = {
+    "float": lambda w: w.float(),
+    "contiguous": lambda w: w.contiguous(),
+    "dropout": lambda w: nn.functional.dropout(w, training=False),
+    "module": lambda w: nn.Identity()(w),
+    "several": lambda w: torch.broadcast_tensors(w, torch.ones(6))[0],
+    "twice": lambda w: w.float().contiguous(),
+    "used before": lambda w: (w + 1, w.float())[1],
+    "no grad needed": lambda w: w.requires_grad_(),
+}
+
+
+@pytest.mark.parametrize("name", HANDED_ON)
+def test_a_parameter_handed_on_is_still_the_parameter(name: str) -> None:
+    class Weighted(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.rand(6))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            weight = HANDED_ON[name](self.weight)
+            return x * torch.exp(weight) + self.weight
+
+    short, long = both_ways(Weighted(), X)
+    assert_same(short, long)
+    reference = find(short, "exp").args[0]
+    assert isinstance(reference, lens_trace.TensorRef)
+    assert reference.parameter == 0
+
+
 def test_what_a_saved_value_held_before_an_in_place_write_is_counted_and_exact() -> None:
     def forward(x: torch.Tensor) -> torch.Tensor:
         y = x * 2

@@ -138,6 +138,8 @@ class CallNotes(Origins):
         else:
             row.seen = memory.log_length(key)
             previous = memory.owners.get(id(tensor))
+            if previous is None and id(tensor) in recorder.state.parameter_of:  # it stood for itself till now
+                previous = recorder.adopt(tensor)
             if previous is not None and previous.reference() is tensor:  # handed on: still the same parameter or buffer
                 row.reference, row.parameter, row.buffer = previous.reference, previous.parameter, previous.buffer
             else:
