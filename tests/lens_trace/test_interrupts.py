@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 import lens_trace
-from lens_trace import _state, _switches, _trace
+from lens_trace import _backward_memory, _state, _switches, _trace
 from tests.lens_trace.models import Calls
 
 SOURCES = str(Path(_trace.__file__).parent)
@@ -43,6 +43,12 @@ def code_of(value: Any) -> Any:
     return value.__code__ if isinstance(value, FunctionType) else None
 
 
+def are_values_kept_plainly() -> bool:
+    x = torch.ones((), requires_grad=True)
+    with torch.enable_grad():
+        return x.sin().grad_fn._saved_self is x  # pyright: ignore[reportAttributeAccessIssue, reportOptionalMemberAccess]
+
+
 def everything_around(model: nn.Module, x: torch.Tensor) -> dict[str, Any]:
     return {
         "names": [{k: (v, code_of(v)) for k, v in vars(owner).items()} for owner in OWNERS],
@@ -50,7 +56,7 @@ def everything_around(model: nn.Module, x: torch.Tensor) -> dict[str, Any]:
         "collector": gc.isenabled(),
         "recursion": sys.getrecursionlimit(),
         "modes": (torch._C._len_torch_function_stack(), _switches.active.modes),
-        "hooks": torch._C._autograd._top_saved_tensors_default_hooks(False),  # pyright: ignore[reportAttributeAccessIssue]
+        "hooks": are_values_kept_plainly(),
         "grad mode": torch.is_grad_enabled(),
         "random": torch.get_rng_state().tolist(),
         "model": {key: value.tolist() for key, value in model.state_dict().items()},
@@ -99,6 +105,35 @@ def test_an_interrupt_at_any_place_leaves_everything_as_it_was(run: Callable[...
         place += EVERY
         count += 1
     assert count > 50
+
+
+def test_an_interrupt_leaves_what_somebody_else_does_with_values_kept_for_backward() -> None:
+    model, x, kept = WritesEverywhere().train(), torch.ones(2, 3), []
+    place, left = 0, 0
+
+    def interrupt(frame: FrameType, event: str, _: Any) -> None:
+        nonlocal left
+        if event != "c_call" and frame.f_code.co_filename == _backward_memory.__file__:
+            left -= 1
+            if left == 0:
+                raise KeyboardInterrupt
+
+    while left <= 0:
+        place += 1
+        left = place
+        with torch.autograd.graph.saved_tensors_hooks(lambda t: (kept.append(t), t)[1], lambda t: t):
+            sys.setprofile(interrupt)
+            try:
+                lens_trace.trace(model, x, seed=1, detach=False)
+            except KeyboardInterrupt:
+                pass
+            finally:
+                sys.setprofile(None)
+            kept.clear()
+            torch.ones((), requires_grad=True).sin()
+            assert len(kept) == 1, place
+        assert are_values_kept_plainly()
+    assert place > 10
 
 
 def test_modules_compiled_in_place_stay_so_after_an_error_before_the_pass() -> None:

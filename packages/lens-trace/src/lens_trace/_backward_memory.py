@@ -33,7 +33,7 @@ def keep_exact_for_backward(undoing: Undoing, state: ModelState) -> None:
     pack = _Pack(state)
 
     def undo() -> None:
-        if pack.is_on and (_ask_top is None or (_top_hooks() or (None,))[0] is pack):
+        if pack.is_on and _is_on_top(pack):
             _hooks._pop_saved_tensors_default_hooks()
         pack.is_on = False
 
@@ -62,6 +62,15 @@ def lift_for_transforms(original: Callable[..., Any]) -> Callable[..., Any]:
     return disable_saved_tensors_hooks
 
 
+def _is_on_top(pack: _Pack) -> bool:
+    if _ask_top is not None:
+        return (_top_hooks() or (None,))[0] is pack
+    pack.was_asked = False  # torch 2.6 does not say, so it is given something to keep
+    with torch._C.DisableTorchFunction(), torch.inference_mode(False), torch.enable_grad():
+        torch.ones((), requires_grad=True).sin()
+    return pack.was_asked
+
+
 def _top_hooks() -> tuple[Any, Any] | None:
     return None if _ask_top is None else _ask_top(False)
 
@@ -70,11 +79,13 @@ class _Pack:
     """What autograd calls with each tensor that it keeps."""
 
     is_on = False
+    was_asked = False
 
     def __init__(self, state: ModelState) -> None:
         self._state = state
 
     def __call__(self, tensor: torch.Tensor) -> Packed:
+        self.was_asked = True
         with torch._C.DisableTorchFunction(), torch.no_grad():
             kept = tensor.detach()  # the tensor itself would close a circle with its own node
             if self._state.will_be_put_back(kept):
