@@ -22,4 +22,4 @@ def allowed_kernels() -> tuple[int, ...]:
     """Returns the kernels allowed now by number (`torch.nn.attention.SDPBackend`), the one tried first in front."""
     allowed = {number for number, ask in _asked if ask is not None and ask()}
     order = _C._get_sdp_priority_order() if hasattr(_C, "_get_sdp_priority_order") else sorted(allowed)
-    return tuple([number for number in order if number in allowed])
+    return tuple([number for number in dict.fromkeys(order) if number in allowed])  # torch 2.6 names one twice
