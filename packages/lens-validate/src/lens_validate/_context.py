@@ -37,9 +37,9 @@ def applied(context: Context | None) -> Generator[None]:
 
 
 def _apply_default_device(wanted: str, stack: ExitStack) -> None:
-    # Nothing but modes can have set one.
+    # Nothing but modes can have set one.  `torch.get_default_device` of torch 2.6 does not know of `with torch.device`.
     has_modes = torch._C._len_torch_function_stack() > 0  # pyright: ignore[reportPrivateUsage] - it has no public name
-    if wanted != "cpu" or (has_modes and torch.get_default_device().type != "cpu"):
+    if wanted != "cpu" or has_modes:
         stack.enter_context(torch.device(wanted))
 
 
