@@ -217,7 +217,8 @@ def test_what_fused_recurrent_functions_hold_inside_is_told(kind: Any, layers: i
     with torch.set_grad_enabled(grad):
         found = tl.get_model_structure(model, x).estimate("none").peak_nbytes
         peak = max(_peak(lambda: tl.get_model_activations(model, x, layers="none")) for _ in range(2))
-    assert 0.8 * peak <= found <= 1.2 * peak
+    is_oldest = torch.__version__.startswith("2.6.")  # there the scratch memory of `lstm` is about twice as large
+    assert (0.45 if is_oldest and kind is nn.LSTM else 0.8) * peak <= found <= 1.2 * peak
 
 
 @pytest.mark.parametrize("layers", ["all", "chunk_1", ["input_1", "chunk_2"]])

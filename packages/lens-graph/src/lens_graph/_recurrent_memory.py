@@ -3,7 +3,8 @@
 `lstm`, `gru` and their kin run all steps of all layers as one operation.  Inside they hold values for each step: while
 they run the gates of one layer and the results of each, and where a backward pass may follow all that it needs, to the
 end.  Counted in *sequences*, one hidden state for each step of one layer in one direction; how many it takes was
-measured on the CPU (sizes of 32 to 128, one and two layers and directions), and agrees to a fifth there.
+measured on the CPU (sizes of 32 to 128, one and two layers and directions), and agrees to a fifth there.  With
+torch 2.6 the scratch memory of `lstm` is larger: what is told here may be half of the peak.
 """
 
 from __future__ import annotations
