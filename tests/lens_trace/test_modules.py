@@ -127,3 +127,15 @@ def test_the_class_of_an_fx_graph_has_one_name_in_both_forms() -> None:
     model = torch.fx.symbolic_trace(nn.Sequential(nn.Linear(6, 6), nn.ReLU()))
     module = lens_trace.trace(model, X).trace.modules[0]
     assert module.qualified_class_name.endswith(f".{module.class_name}")
+
+
+def test_the_code_that_calls_run_through_can_be_looked_up_in_a_table() -> None:
+    # Profilers, debuggers and coverage keep what they know of code in dictionaries.
+    hashes: list[int] = []
+
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        hashes.append(hash(nn.Module._call_impl.__code__))
+        return x + 1
+
+    lens_trace.trace(Calls(forward), X)
+    assert hashes

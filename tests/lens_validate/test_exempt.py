@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch._dynamo._trace_wrapped_higher_order_op import TransformGetItemToIndex
+from torch.nn.attention.flex_attention import flex_attention
 
 from lens_trace import trace
 from lens_validate import validate
@@ -67,6 +68,9 @@ CASES: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
     "no mean": (lambda x: x[:, :0].mean() + x, "NaN everywhere"),
     "no mean in a product": (lambda x: x @ x[:, :0].mean(1, keepdim=True).expand(3, 4).t(), "NaN everywhere"),
     "custom": (lambda x: _custom(x, torch.zeros(3, 4)), "fully overwritten"),
+    "observed": (lambda x: _observed(x, 1, 1), "fully overwritten"),
+    "observed twice": (lambda x: _observed(x, 1, 2), "on or off"),
+    "observed twice and not rounded": (lambda x: _observed(x, 0, 2), "on or off"),
     "grouped queries": (
         lambda x: F.scaled_dot_product_attention(
             x.expand(1, 4, 3, 4) * 2, x.expand(1, 2, 3, 4), torch.ones(1, 2, 3, 4), enable_gqa=True
@@ -77,6 +81,16 @@ CASES: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
 
 
 RARE = torch.zeros(10_000).index_fill(0, torch.tensor([7]), 1.0)
+
+
+def _observed(x: Tensor, is_quantised: int, times: int) -> Tensor:
+    """Follows the range of its values, and rounds them to it."""
+    low, high = torch.tensor(float("inf")), torch.tensor(-float("inf"))
+    scale, zero = torch.ones(1), torch.zeros(1, dtype=torch.int32)
+    for _ in range(times):
+        switches = torch.tensor(1), torch.tensor(is_quantised)
+        x = torch.fused_moving_avg_obs_fake_quant(x, *switches, low, high, scale, zero, 0.5, 0, 255, 0)
+    return x
 
 
 def _looked_up(mask: Tensor) -> Tensor:
@@ -179,6 +193,16 @@ def test_an_index_in_a_transform_matters_unless_all_is_equal(limit: float, verdi
     report = validate(trace(Function(lambda x: _looked_up(x[:, 0] < limit)), X))
     looked_up = next(entry for entry in report.operations if entry.name == "custom_function_call")
     assert {edge.verdict for edge in looked_up.edges if edge.path[0] == 2} == {verdict}
+
+
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
+def test_the_blocks_of_a_mask_do_not_matter_where_its_function_is_read() -> None:
+    model = Function(lambda x: flex_attention(x.view(1, 1, 3, 4), x.view(1, 1, 3, 4) * 2, x.view(1, 1, 3, 4) + 1))
+    report = validate(trace(model, X))
+    attention = next(entry for entry in report.operations if entry.name == "flex_attention")
+    assert attention.verdict == "passed", str(report)
+    assert {edge.verdict for edge in attention.edges if edge.path[0] == 4} == {"exempt"}
+    assert {edge.verdict for edge in attention.edges if edge.path[0] != 4} == {"passed"}
 
 
 def test_every_row_of_the_table_has_a_reason_and_a_proof() -> None:

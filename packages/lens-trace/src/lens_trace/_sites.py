@@ -27,7 +27,15 @@ _MODULE_FILE = str(sys.modules[torch.nn.Module.__module__].__file__)
 _kinds: dict[str, int] = {}
 _PRECALL: int | None = opmap.get("PRECALL")
 """Python 3.11 splits a call into PRECALL (four bytes with its cache) and CALL; in warm code the first makes some."""
-border_code: list[CodeType | None] = [None]
+
+
+class _Cell(list[CodeType | None]):
+    """Stands among the constants of lent code, which is hashed with them, so it is told apart by identity."""
+
+    __hash__ = object.__hash__  # pyright: ignore[reportAssignmentType] - a list has none
+
+
+border_code = _Cell([None])
 """Code of what every module call runs through: where the walk meets it, the place outside is already known."""
 
 

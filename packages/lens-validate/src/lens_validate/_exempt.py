@@ -76,6 +76,7 @@ def _named(text: str) -> frozenset[str]:
 _READ_BY_INDEX = "embedding index_select gather take take_along_dim getitem index _unsafe_index"
 _WRITTEN_BY_INDEX = "scatter scatter_add scatter_reduce index_add index_copy index_fill setitem index_put put"
 _INDEXED = _named(_READ_BY_INDEX + " embedding_bag")
+_OBSERVERS = _named("fused_moving_avg_obs_fake_quant _fused_moving_avg_obs_fq_helper")
 _NORMALISATIONS = _named("batch_norm layer_norm group_norm instance_norm rms_norm native_layer_norm")
 
 EXEMPTIONS: tuple[Exemption, ...] = (
@@ -185,6 +186,14 @@ EXEMPTIONS: tuple[Exemption, ...] = (
         _named("heaviside"), "values", "read only where the input is zero, which is nowhere", proofs.never_at_zero
     ),
     Exemption(_named("add sub rsub"), "small operand", "below the spacing of the result", proofs.is_below_spacing),
+    Exemption(_OBSERVERS, "scale or zero point", "fully overwritten", proofs.is_scale_written_over),
+    Exemption(_OBSERVERS, "switches", "on or off, the result is the same", proofs.switch_changes_nothing),
+    Exemption(
+        _named("flex_attention"),
+        "block mask",
+        "without being compiled it reads the mask's function, not its blocks",
+        proofs.is_block_mask_unread,
+    ),
     Exemption(
         _named("batch_norm instance_norm native_batch_norm"),
         "running statistics",

@@ -273,5 +273,20 @@ def statistics_forgotten(case: Case) -> bool:
     return case.path[0] in (3, 4, "running_mean", "running_var") and bool(training) and momentum in (1, 1.0, 0, 0.0)
 
 
+def is_scale_written_over(case: Case) -> bool:
+    # A fused observer that quantises computes both from the range that it saw, whatever they were.
+    return (case.is_at(5, "scale") or case.is_at(6, "zero_point")) and case.poison_is_unread()
+
+
+def switch_changes_nothing(case: Case) -> bool:
+    # A fused observer reads its switches as on or off: when neither changes anything, nothing can.
+    is_switch = case.is_at(1, "observer_on") or case.is_at(2, "fake_quant_on")
+    return is_switch and all(case.unchanged(torch.full_like(case.value, state)) for state in (0, 1))
+
+
+def is_block_mask_unread(case: Case) -> bool:
+    return case.is_at(4, "block_mask") and case.poison_is_unread()
+
+
 def may_crash(case: Case) -> bool:
     return trusts(case.name, case.path)
