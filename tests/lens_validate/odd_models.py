@@ -42,6 +42,14 @@ def _views_in_turn(x: Tensor) -> tuple[Tensor, Tensor]:
     return y.sum(), rest.clone()
 
 
+def _overlapping(x: Tensor) -> Tensor:
+    y = x.reshape(-1) * 1
+    windows = y.unfold(0, 4, 2)
+    windows.data.mul_(2)
+    windows[1:3].data.add_(x[0, :4])
+    return y + windows.sum()
+
+
 def _swapped_through_views(x: Tensor) -> Tensor:
     y = x * 1
     first, second = y[0], y[1]
@@ -173,6 +181,7 @@ _FUNCTIONS: dict[str, tuple[Callable[..., Any], Tensor]] = {
     "nested": (_nested, X),
     "jagged": (_jagged, X),
     "foreach": (_foreach, X),
+    "overlapping memory": (_overlapping, X),
     "views in turn": (_views_in_turn, X),
     "swapped through views": (_swapped_through_views, X),
     "written by data": (_written_by_data, X),

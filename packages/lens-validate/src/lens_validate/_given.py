@@ -14,7 +14,7 @@ from lens_trace import ParameterRef, Path, TensorRef
 from lens_validate._arguments import Leaf
 from lens_validate._call import STATISTICS, Call
 from lens_validate._compare import is_same
-from lens_validate._layout import Layout, geometry_of
+from lens_validate._layout import Layout, geometry_of, laid_as, overlaps_itself
 from lens_validate._ragged import lies_in_strides
 from lens_validate._transforms import is_wrapped
 
@@ -66,13 +66,13 @@ def _copies_of_one_memory(call: Call, members: list[Leaf], tensors: dict[Path, T
     first_path, first = members[0]
     if all(reference == first for _, reference in members):
         if all(tensors[path] is tensors[first_path] for path, _ in members):
-            copy = tensors[first_path].detach().clone()
+            copy = _copy(tensors[first_path], call.tensors[first_path])
             return {path: copy for path, _ in members}
         unchanged = {path: call.tensors[path] is tensors[path] for path, _ in members}
         if all(unchanged.values()):  # one composed argument, met twice
-            copy = tensors[first_path].detach().clone()
+            copy = _copy(tensors[first_path], call.tensors[first_path])
             return {path: copy for path, _ in members}
-    apart = {path: tensors[path].detach().clone() for path, _ in members}
+    apart = {path: _copy(tensors[path], call.tensors[path]) for path, _ in members}
     if len(members) == 1 or any(tensors[path] is not call.tensors[path] for path, _ in members):
         return apart  # a replaced argument stands for itself
     if not all(lies_in_strides(tensors[path]) for path, _ in members):
@@ -86,3 +86,13 @@ def _copies_of_one_memory(call: Call, members: list[Leaf], tensors: dict[Path, T
         view.copy_(tensors[path])
     # Where a copy has lost its place in the storage the views contradict each other: then they are kept apart.
     return together if all(is_same(view, tensors[path]) for path, view in together.items()) else apart
+
+
+def _copy(value: Tensor, saved: Tensor) -> Tensor:
+    """Returns a copy whose elements share memory where those of the saved value do, as a write into them shows."""
+    value, saved = value.detach(), saved.detach()
+    is_plain = lies_in_strides(saved) and not saved.is_quantized and not is_wrapped(saved)
+    if not is_plain or value.shape != saved.shape or value.dtype != saved.dtype:
+        return value.clone()
+    lying = geometry_of(saved)
+    return laid_as(value, lying) if overlaps_itself(lying) else value.clone()

@@ -90,6 +90,24 @@ def compose(base: tuple[Geometry, Tensor], overlays: Sequence[tuple[Geometry, Te
     return layout.view(seen_as)
 
 
+def overlaps_itself(geometry: Geometry) -> bool:
+    """Whether some elements may share memory, as those of the windows that `unfold` returns do."""
+    reach = 1
+    for step, size in sorted((s, n) for s, n in zip(geometry.stride, geometry.shape, strict=True) if n > 1):
+        if step < reach:
+            return True
+        reach += (size - 1) * step
+    return False
+
+
+def laid_as(value: Tensor, geometry: Geometry) -> Tensor:
+    """Returns a copy of a value that lies like this in fresh memory."""
+    view = Layout([geometry], value.device).view(geometry)
+    if view.numel():
+        writable_copy(view, value)
+    return view
+
+
 def owners(base: Geometry, overlays: Sequence[Geometry], seen_as: Geometry, device: torch.device) -> Tensor:
     """Returns, for every byte of every element of an argument, who wrote it last.
 

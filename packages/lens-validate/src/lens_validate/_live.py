@@ -14,8 +14,10 @@ from torch import Tensor
 
 from lens_trace import Geometry, Operation, OperationId, ParameterRef, Path, Recording, TensorRef
 from lens_validate._arguments import Reference, tensor_leaves, value_at
-from lens_validate._layout import owners
+from lens_validate._layout import geometry_of, laid_as, overlaps_itself, owners
 from lens_validate._overlays import WRITE_NO_VALUES
+from lens_validate._ragged import lies_in_strides
+from lens_validate._transforms import is_wrapped
 from lens_validate._values import MissingValue, WrongValue
 
 
@@ -50,6 +52,9 @@ class LiveValues:
         if self._changes_shape and before is not None and reference.geometry is None:
             # The argument itself has its new shape already; its memory is still the same.
             return value.detach().as_strided(before.shape, before.stride, before.offset)
+        lay = reference.geometry or before
+        if lay is not None and overlaps_itself(lay) and _is_laid_anew(value, lay):
+            return laid_as(value.detach(), lay)
         return value.detach()
 
     def contributors(self, path: Path, reference: Reference) -> Tensor | None:
@@ -87,6 +92,14 @@ class LiveValues:
         if parent is None or parent is value or _shares_memory(parent, value) or _is_equal(parent, value):
             return 0
         return reference.operation
+
+
+def _is_laid_anew(value: Tensor, lay: Geometry) -> bool:
+    """Whether an argument that is about to be written is shown as a copy that lies in another way than it did."""
+    if not lies_in_strides(value) or value.is_quantized or is_wrapped(value):
+        return False
+    own = geometry_of(value)
+    return (own.shape, own.dtype) == (lay.shape, lay.dtype) and own.stride != lay.stride
 
 
 def _shares_memory(left: Tensor, right: Tensor) -> bool:
