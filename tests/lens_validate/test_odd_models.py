@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.masked import masked_tensor
 
 import lens_trace
 from lens_validate import validate, validate_while_running
@@ -55,3 +56,18 @@ def test_what_a_level_of_forward_differentiation_held_is_unverified(transform: s
     for report in (validate(lens_trace.trace(Model(), x), Model(), x), validate_while_running(Model(), x)):
         assert not report
         assert report.counts["failed"] == 0 and report.counts["unverified"] > 0
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of MaskedTensors is in prototype stage")
+@pytest.mark.parametrize("has_model", [False, True])
+def test_values_of_a_class_that_cannot_be_compared_are_unverified(has_model: bool) -> None:
+    class Model(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return (masked_tensor(x, x > 0) * 2).to_tensor(0.0).sum()
+
+    model, x = Model(), torch.linspace(-1, 1, 6)
+    reports = [validate(lens_trace.trace(model, x), *([model, x] if has_model else []))]
+    for report in [*reports, validate_while_running(model, x)]:
+        assert not report
+        assert report.counts["failed"] == 0, str(report)
+        assert any("MaskedTensor" in entry.reason for entry in report.having("unverified")), str(report)

@@ -53,6 +53,8 @@ def check_call(
     """
     try:
         return _check_call(operations, values, recording, noise, modules, known)
+    except MissingValue as error:
+        return [report_of(operation, "unverified", _one_line(error), modules) for operation in operations]
     except Exception as error:
         reason = f"it cannot be checked as it is on record: {type(error).__name__}: {_one_line(error)}"
         return [report_of(operation, "failed", reason, modules) for operation in operations]

@@ -17,7 +17,9 @@ from torch import Tensor
 from lens_validate._ragged import lies_in_strides, shape_of
 from lens_validate._tolerance import EXACT, ULPS, Tolerance
 from lens_validate._transforms import unwrapped
+from lens_validate._values import MissingValue
 
+_no_dispatch: Any = vars(Tensor)["__torch_dispatch__"]
 _BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
@@ -29,6 +31,9 @@ def find_difference(saved: Tensor, replayed: Tensor, tolerance: Tolerance = EXAC
         replayed: The value to judge it by.
         tolerance: What a difference may be.
         output: Which of the call's outputs this is; picks its magnitudes.
+
+    Raises:
+        MissingValue: Their class has other operations than tensors have, so that they cannot be compared.
     """
     saved, replayed = unwrapped(saved).detach(), unwrapped(replayed).detach()
     shapes = ("shape", shape_of(saved), shape_of(replayed))
@@ -40,6 +45,17 @@ def find_difference(saved: Tensor, replayed: Tensor, tolerance: Tolerance = EXAC
         return None
     if saved.device != replayed.device:
         replayed = replayed.to(saved.device)
+    try:
+        return _difference_of_values(saved, replayed, tolerance, output)
+    except (TypeError, RuntimeError, NotImplementedError) as error:
+        kind: Any = type(saved)
+        if kind.__torch_dispatch__ is _no_dispatch:
+            raise
+        name = kind.__name__  # its class answers for its values, and not as tensors do
+        raise MissingValue(f"the values of a {name} cannot be compared ({type(error).__name__}: {error})") from None
+
+
+def _difference_of_values(saved: Tensor, replayed: Tensor, tolerance: Tolerance, output: int) -> str | None:
     parts = _dense_parts(saved, replayed)
     if isinstance(parts, str):
         return parts

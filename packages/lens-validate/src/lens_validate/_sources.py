@@ -92,19 +92,22 @@ def check_source(
         return report_of(operation, "failed", wrong, modules)
     if saved.device.type == "meta":
         return report_of(operation, "unverified", "it is on the meta device, where tensors have no values", modules)
-    if operation.id in given:
-        difference = find_difference(saved, given[operation.id])
-        if difference is not None:
-            return report_of(operation, "failed", f"it is not the input that was given: {difference}", modules)
-        return report_of(operation, "passed", "equal to the input that was given", modules)
-    if operation.id in again:
-        difference = find_difference(saved, again[operation.id])
-        if difference is not None:
-            return report_of(operation, "failed", f"a second trace reads another value: {difference}", modules)
-        return report_of(operation, "passed", "equal to what a second trace reads", modules)
     live = recording.buffers.get(operation.buffer) if operation.buffer is not None else None
-    if live is not None and is_same(live, saved):
-        return report_of(operation, "passed", "equal to the model's buffer", modules)
+    try:
+        if operation.id in given:
+            difference = find_difference(saved, given[operation.id])
+            if difference is not None:
+                return report_of(operation, "failed", f"it is not the input that was given: {difference}", modules)
+            return report_of(operation, "passed", "equal to the input that was given", modules)
+        if operation.id in again:
+            difference = find_difference(saved, again[operation.id])
+            if difference is not None:
+                return report_of(operation, "failed", f"a second trace reads another value: {difference}", modules)
+            return report_of(operation, "passed", "equal to what a second trace reads", modules)
+        if live is not None and is_same(live, saved):
+            return report_of(operation, "passed", "equal to the model's buffer", modules)
+    except MissingValue as error:
+        return report_of(operation, "unverified", str(error), modules)
     return _by_readers(operation, reports, readers, live is not None, modules, known, sound)
 
 
