@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch.masked import masked_tensor
 
 import lens_trace
 from lens_validate import validate, validate_while_running
-from tests.lens_validate.mutations import drop_an_edge, is_named, redirect_an_edge, remove_an_operation
+from tests.lens_validate.mutations import (
+    change_an_element,
+    drop_an_edge,
+    is_named,
+    redirect_an_edge,
+    remove_an_operation,
+)
 from tests.lens_validate.odd_models import odd_models
+from tests.lens_validate.small_models import Function
 
 ODD = odd_models()
 pytestmark = [
@@ -71,3 +80,39 @@ def test_values_of_a_class_that_cannot_be_compared_are_unverified(has_model: boo
         assert not report
         assert report.counts["failed"] == 0, str(report)
         assert any("MaskedTensor" in entry.reason for entry in report.having("unverified")), str(report)
+
+
+def _write_windows(x: torch.Tensor) -> torch.Tensor:
+    windows = x.unfold(0, 3, 1)
+    windows.data.mul_(2)
+    return windows.sum() + x
+
+
+def _write_parts(x: torch.Tensor) -> torch.Tensor:
+    torch._foreach_add_([x[0:3], x[1:4]], 2)  # pyright: ignore[reportPrivateUsage] - nothing public writes lists
+    return x + 1
+
+
+@pytest.mark.parametrize("function", [_write_windows, _write_parts])
+def test_a_write_into_shared_elements_of_the_callers_memory_is_not_failed(
+    function: Callable[[torch.Tensor], torch.Tensor],
+) -> None:
+    model, x = Function(function), torch.linspace(1, 2, 6)
+    for report in (
+        validate(lens_trace.trace(model, x)),
+        validate(lens_trace.trace(model, x), model, x),
+        validate_while_running(model, x),
+    ):
+        assert report.counts["failed"] == 0, str(report)
+    alone = validate(lens_trace.trace(model, x))
+    assert {entry.reason for entry in alone.having("unverified")} == {
+        "how its arguments lay in the caller's memory is not on record"
+    }
+
+
+def test_a_tampered_write_into_shared_elements_is_found() -> None:
+    model, x = Function(_write_windows), torch.linspace(1, 2, 6)
+    for mutant in change_an_element(lens_trace.trace(model, x)):
+        report = validate(mutant.recording, model, x)
+        assert not report, mutant
+        assert is_named(mutant, report), mutant

@@ -22,6 +22,7 @@ from lens_validate._call import Call
 from lens_validate._compare import find_difference, is_same
 from lens_validate._edges import find_edges
 from lens_validate._errors import CannotRebuildError
+from lens_validate._lying import is_place_unknown
 from lens_validate._outcome import first, is_uninitialised, not_yet_made, number_kept, shown, tolerance_for
 from lens_validate._perturb import Noise
 from lens_validate._ragged import shape_of
@@ -94,6 +95,8 @@ def _check_call(
     if any(verdict == "differs" for verdict, _ in found):
         if not _is_deterministic(call, outcome):
             return all_are("unverified", "the function is not deterministic: two replays differ from each other")
+        if is_place_unknown(call):
+            return all_are("unverified", "how its arguments lay in the caller's memory is not on record")
         found = [("failed" if verdict == "differs" else verdict, reason) for verdict, reason in found]
     written = _writes(call, outcome, values)
     if written is not None:
