@@ -177,11 +177,20 @@ def test_an_argument_that_matters_a_little_is_shown_to_matter(name: str) -> None
     assert by_name == {"passed"}
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.int64, torch.bool, torch.uint16, torch.bfloat16])
+def _can_be_indexed(dtype: torch.dtype) -> bool:
+    try:
+        RARE.to(dtype)[torch.zeros(1, dtype=torch.long)]
+    except RuntimeError:  # torch 2.6 cannot index uint16
+        return False
+    return True
+
+
+LOOKED_UP = [torch.float32, torch.int64, torch.bool, torch.uint16, torch.bfloat16]
+
+
+@pytest.mark.parametrize("dtype", list(filter(_can_be_indexed, LOOKED_UP)))
 def test_an_index_matters_where_only_a_rare_value_would_show_it(dtype: torch.dtype) -> None:
     table = RARE.to(dtype)
-    if dtype is torch.uint16 and torch.__version__.startswith("2.6."):
-        pytest.skip("torch 2.6 cannot index it")
     report = validate(trace(Function(lambda x: table[(x[:, 0] > 0).long()]), X))
     assert report, str(report)
     looked_up = [entry for entry in report.operations if entry.name == "__getitem__"][-1]
