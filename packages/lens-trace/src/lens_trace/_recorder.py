@@ -56,7 +56,6 @@ class Recorder(Adopting):
         self.next_thread = itertools.count(1).__next__
         self.lock = threading.RLock()
         self.is_running = False
-        self.internal_errors: list[BaseException] = []
         super().__init__()
         if not (self.keeps_all or keep is nothing):
             self.memory.own_rest()

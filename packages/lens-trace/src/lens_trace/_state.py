@@ -63,7 +63,7 @@ class ModelState:
         self._held: dict[int, list[torch.Tensor]] | None = None
         self.snapshot: Snapshot | None = None
         """Told before memory is written; what it looks after is put back by whoever holds it."""
-        self._read_modules()
+        self._read_registrations()
 
     def holds(self, tensor: torch.Tensor) -> bool:
         """Tells whether a tensor is one of the parameters or buffers."""
@@ -205,7 +205,7 @@ class ModelState:
     def _storage(self, tensor: torch.Tensor) -> int | None:
         return storage_key(tensor, self._storages)
 
-    def _read_modules(self) -> None:
+    def _read_registrations(self) -> None:
         modules, addresses = self.modules, self.addresses
         owns: list[dict[str, Any]] = [module.__dict__ for module in modules]
         self.registrations = registrations = Registrations(modules, owns)

@@ -56,9 +56,8 @@ def storage_keys(tensors: list[torch.Tensor], known: Storages, inner: set[int]) 
         references = list(map(_weak, map(_storage_of, tensors)))
     except (RuntimeError, NotImplementedError, ValueError):
         return [storage_key(tensor, known, inner) for tensor in tensors]
-    keys = list(map(id, references))
-    known.update(zip(keys, references, strict=True))
-    return list(keys)
+    known.update(zip(map(id, references), references, strict=True))
+    return list(map(id, references))
 
 
 def is_alone(storage: Any) -> bool:

@@ -30,7 +30,7 @@ def undispatched() -> tuple[Wanted, ...]:
 
 @functools.cache
 def _found(dlpack: Any) -> tuple[Wanted, ...]:
-    tables = ((torch, _OF_TORCH), (torch.nested, _OF_NESTED), (dlpack, _OF_DLPACK), *_OF_CLASSES)
+    tables = ((torch, _OF_TORCH), (torch.nested, _OF_NESTED), (dlpack, _OF_DLPACK), *_OF_OTHERS)
     return tuple(
         [(owner, name, wrap) for owner, table in tables for name, wrap in table.items() if hasattr(owner, name)]
     )
@@ -175,7 +175,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     _scripted = (torch._C.ScriptFunction, torch._C.ScriptMethod)
 
-_OF_CLASSES: tuple[tuple[Any, dict[str, Wrap]], ...] = (
+_OF_OTHERS: tuple[tuple[Any, dict[str, Wrap]], ...] = (
     (torch.utils, {"swap_tensors": _wrap_swap}),
     (torch.Tensor, {"set_": _wrap_set}),
     (torch.cuda.CUDAGraph, {"replay": made_once(_refuse_graph), "capture_begin": made_once(_refuse_graph)}),

@@ -87,7 +87,7 @@ class Writing:
             if resizes or type(path[0]) is str:  # `out=`
                 own_memory(tensor)
 
-    def log_write(self, tensor: torch.Tensor, operation: int, write: int | None, keep_buffer: bool = True) -> None:
+    def log_write(self, tensor: torch.Tensor, operation: int, write: int | None) -> None:
         """Notes that an operation wrote a tensor's memory; the tensor object is its value from now on."""
         key = self.memory.storage_key(tensor)
         previous = self.memory.owners.get(id(tensor))
