@@ -22,9 +22,9 @@ from lens_validate._call import Call
 from lens_validate._compare import find_difference, is_same
 from lens_validate._edges import find_edges
 from lens_validate._errors import CannotRebuildError
-from lens_validate._lying import is_place_unknown
 from lens_validate._outcome import first, is_uninitialised, not_yet_made, number_kept, shown, tolerance_for
 from lens_validate._perturb import Noise
+from lens_validate._placement import is_place_unknown
 from lens_validate._ragged import shape_of
 from lens_validate._replay import Outcome, WrongResult, prepare, run
 from lens_validate._report import EdgeReport, OperationReport
