@@ -25,17 +25,22 @@ from lens_trace._sites import calling_frame
 from lens_trace._undispatched import record_call
 from lens_trace._unseen import unseen
 
-_LAUNCHERS = (
-    ("triton.runtime.autotuner", "Autotuner"),
-    ("triton.runtime.autotuner", "Heuristics"),
-    ("triton.runtime.jit", "JITFunction"),
-)
+_LAUNCHERS = {"triton.runtime.autotuner": ("Autotuner", "Heuristics"), "triton.runtime.jit": ("JITFunction",)}
 
 
-def kernels() -> list[Wanted]:
+def kernels() -> tuple[Wanted, ...]:
     """Returns what is to be replaced so that every launch of a kernel is one operation, if Triton is there."""
-    kinds = [getattr(sys.modules[module], name, None) for module, name in _LAUNCHERS if module in sys.modules]
-    return [(kind, "run", _wrap_run) for kind in kinds if kind is not None and "run" in vars(kind)]
+    return _found(*map(sys.modules.get, _LAUNCHERS))
+
+
+@functools.cache
+def _found(*modules: Any) -> tuple[Wanted, ...]:
+    kinds = [
+        getattr(module, name, None)
+        for module, names in zip(modules, _LAUNCHERS.values(), strict=True)
+        for name in names
+    ]
+    return tuple([(kind, "run", _wrap_run) for kind in kinds if kind is not None and "run" in vars(kind)])
 
 
 def _wrap_run(original: Callable[..., Any]) -> Callable[..., Any]:

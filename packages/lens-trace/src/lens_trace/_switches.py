@@ -25,7 +25,7 @@ from lens_trace._composites import enter_composites
 from lens_trace._intercept import RecordingMode
 from lens_trace._kernels import kernels
 from lens_trace._modules import active, enter_calls
-from lens_trace._replacing import Wanted, made_once, replace
+from lens_trace._replacing import Wanted, replace
 from lens_trace._undispatched import undispatched
 from lens_trace._undoing import Undoing, surely
 
@@ -118,7 +118,6 @@ def _force_eager(undoing: Undoing) -> None:
     _is_eager[0] = True
 
 
-@made_once
 def _wrap_compile(original: Callable[..., Any]) -> Callable[..., Any]:
     # `torch.cond`, `while_loop` and flex attention compile themselves, and may be the first that do.
     @functools.wraps(original)
@@ -191,7 +190,6 @@ def _modes_for_child() -> tuple[RecordingMode, ...]:
     return tuple(RecordingMode(mode.recorder, mode.recorder.next_thread(), mode.module) for mode in active.modes)
 
 
-@made_once
 def _wrap_start(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def start(self: threading.Thread) -> None:
@@ -211,7 +209,6 @@ def _wrap_start(original: Callable[..., Any]) -> Callable[..., Any]:
     return start
 
 
-@made_once
 def _wrap_submit(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def submit(self: Any, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
@@ -242,9 +239,7 @@ def _forget_in_child() -> None:
 
 
 _COMPILES: tuple[Wanted, ...] = ((torch, "compile", _wrap_compile),)
-_LIFTS_HOOKS: tuple[Wanted, ...] = (
-    (torch.autograd.graph, "disable_saved_tensors_hooks", made_once(lift_for_transforms)),
-)
+_LIFTS_HOOKS: tuple[Wanted, ...] = ((torch.autograd.graph, "disable_saved_tensors_hooks", lift_for_transforms),)
 _STARTS_THREADS: tuple[Wanted, ...] = (
     (threading.Thread, "start", _wrap_start),
     (concurrent.futures.ThreadPoolExecutor, "submit", _wrap_submit),

@@ -19,7 +19,7 @@ import torch
 from lens_trace._errors import CudaGraphError
 from lens_trace._intercept import RecordingMode
 from lens_trace._modules import active
-from lens_trace._replacing import Wanted, Wrap, made_once
+from lens_trace._replacing import Wanted, Wrap
 from lens_trace._role import OPERATION, Role
 
 
@@ -123,7 +123,6 @@ def _refuse_graph(original: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
-@made_once
 def _wrap_swap(original: Any) -> Callable[..., None]:
     # torch refuses tensors that somebody refers to weakly, and a trace does: that must not change what the model does.
     unseen = types.SimpleNamespace(getweakrefs=lambda _: ())  # pyright: ignore[reportUnknownLambdaType]
@@ -143,7 +142,6 @@ def _wrap_swap(original: Any) -> Callable[..., None]:
     return swap_tensors
 
 
-@made_once
 def _wrap_set(inherited: Any) -> Any:
     role = Role(inherited, OPERATION, "set_", "torch.Tensor.set_", "method")
     role.moves_object = True
@@ -162,7 +160,7 @@ def _wrap_set(inherited: Any) -> Any:
 
 _foreign, _plain, _escaping = (RecordingMode.run_foreign, RecordingMode.run_outside_protocol, RecordingMode.let_escape)
 _OF_TORCH, _OF_NESTED, _OF_DLPACK = (
-    {name: made_once(functools.partial(_wrap_function, name, run)) for name, run in runs.items()}
+    {name: functools.partial(_wrap_function, name, run) for name, run in runs.items()}
     for runs in (
         {"from_numpy": _foreign, "frombuffer": _foreign, "from_dlpack": _foreign, "to_dlpack": _escaping},
         {"nested_tensor": _plain, "as_nested_tensor": _plain},
@@ -178,7 +176,7 @@ with warnings.catch_warnings():
 _OF_OTHERS: tuple[tuple[Any, dict[str, Wrap]], ...] = (
     (torch.utils, {"swap_tensors": _wrap_swap}),
     (torch.Tensor, {"set_": _wrap_set}),
-    (torch.cuda.CUDAGraph, {"replay": made_once(_refuse_graph), "capture_begin": made_once(_refuse_graph)}),
-    (torch.cuda.graph, {"__enter__": made_once(_refuse_graph)}),
+    (torch.cuda.CUDAGraph, {"replay": _refuse_graph, "capture_begin": _refuse_graph}),
+    (torch.cuda.graph, {"__enter__": _refuse_graph}),
     *[(kind, {"__call__": _wrap_scripted_call}) for kind in _scripted if "__call__" in vars(kind)],
 )
