@@ -9,6 +9,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from operator import attrgetter
 from typing import Any
 
 import torch
@@ -25,6 +26,7 @@ ATOMS = frozenset(
 )  # fmt: skip
 _Tensor = torch.Tensor
 _Parameter = torch.nn.Parameter
+_look_of = attrgetter("shape", "dtype", "device", "layout")
 _unknown, _any_device = torch.float32, torch.device("cpu")
 
 
@@ -156,12 +158,17 @@ class Adopting(Writing):
     def describe_buffers(self) -> None:
         """Notes what the buffers met look like, all of them in a few steps; it does not change until the pass ends."""
         with self.lock:
-            for row in self._described_later:
-                tensor = row.reference()
-                assert tensor is not None
-                row.shape, row.dtype, row.device, row.layout, _, _, row.nbytes, row.is_dead = spec_of(
-                    tensor, row.storage
-                )
+            tensors: list[Any] = [row.reference() for row in self._described_later]
+            try:
+                looks: list[Any] = list(map(_look_of, tensors))
+            except RuntimeError:  # nested tensors have no shape
+                looks = [(None, None, None, None)] * len(tensors)
+            for row, tensor, look in zip(self._described_later, tensors, looks, strict=True):
+                row.shape, row.dtype, row.device, row.layout = look
+                if look[3] is not torch.strided or row.storage is None:
+                    row.shape, row.dtype, row.device, row.layout, _, _, row.nbytes, row.is_dead = spec_of(
+                        tensor, row.storage
+                    )
             self._described_later.clear()
 
     def add_input(self, tensor: torch.Tensor, path: tuple[int | str, ...], name: str) -> None:

@@ -37,7 +37,7 @@ def check_model(model: Any) -> torch.nn.Module:
 
 def check_parts(state: ModelState) -> None:
     """Raises `ShardedModelError` when the parameters of a part live elsewhere."""
-    for kind in set(map(type, state.modules)):
+    for kind in state.registrations.kinds:
         if kind.__name__ == "FullyShardedDataParallel" or kind.__name__.startswith("FSDP"):
             part = next(module for module in state.modules if type(module) is kind)
             raise ShardedModelError(

@@ -70,9 +70,11 @@ class Registrations:
         parameters, buffers: Of every module, in the order given.
         is_plain: Whether all modules keep their own in dictionaries.
         training: The flags of those that do.
+        kinds: The classes of all modules.
     """
 
     def __init__(self, modules: list[torch.nn.Module], owns: list[dict[str, Any]]) -> None:
+        self.kinds = set(map(type, modules))
         try:
             is_plain = set(map(type, map(_registered_in[0], owns))) <= {dict}
         except KeyError:
@@ -95,11 +97,14 @@ class Registrations:
             self.parameters, self.buffers = self._before[:2]
         self.training: list[bool] = list(map(_training, owns))
         self._sizes = list(map(len, owns))
-        kinds = list(map(type, modules))
-        torch_own = {kind for kind in set(kinds) if kind.__module__.startswith("torch.nn.modules.")}
+        others = {kind for kind in self.kinds if not kind.__module__.startswith("torch.nn.modules.")}
         self._attributes: dict[int, dict[str, Any]] = (
-            {index: owns[index].copy() for index, kind in enumerate(kinds) if kind not in torch_own}
-            if not torch_own.issuperset(kinds)
+            {
+                index: own.copy()
+                for index, (kind, own) in enumerate(zip(map(type, modules), owns, strict=True))
+                if kind in others
+            }
+            if others
             else {}
         )
         self._tensors: list[torch.Tensor] = []

@@ -63,7 +63,7 @@ class ModelState:
         self._held: dict[int, list[torch.Tensor]] | None = None
         self.snapshot: Snapshot | None = None
         """Told before memory is written; what it looks after is put back by whoever holds it."""
-        self._read_registrations()
+        self._read_registrations(walk.owns)
 
     def holds(self, tensor: torch.Tensor) -> bool:
         """Tells whether a tensor is one of the parameters or buffers."""
@@ -205,9 +205,8 @@ class ModelState:
     def _storage(self, tensor: torch.Tensor) -> int | None:
         return storage_key(tensor, self._storages)
 
-    def _read_registrations(self) -> None:
+    def _read_registrations(self, owns: list[dict[str, Any]]) -> None:
         modules, addresses = self.modules, self.addresses
-        owns: list[dict[str, Any]] = [module.__dict__ for module in modules]
         self.registrations = registrations = Registrations(modules, owns)
         addresses.registered_parameters = registrations.parameters
         addresses.registered_buffers = registrations.buffers
@@ -217,7 +216,8 @@ class ModelState:
                 for module, own in zip(modules, owns, strict=True)
                 if "_compiled_call_impl" in own and (compiled := own["_compiled_call_impl"]) is not None
             ]
-        self.hooked += [module for module, own in zip(modules, owns, strict=True) if "_hf_hook" in own]
+        if "accelerate" in sys.modules:
+            self.hooked += [module for module, own in zip(modules, owns, strict=True) if "_hf_hook" in own]
         self.parameters += _number(registrations.parameters, self.parameter_of)
         self.buffers += _number(registrations.buffers, self.buffer_of)
         registrations.note_flags(self.parameters)
@@ -225,8 +225,13 @@ class ModelState:
 
 def _number(registered: Registered, number_of: dict[int, int]) -> list[torch.Tensor]:
     """Numbers tensors in the order of the walk, each once."""
-    unique: dict[int, Any] = dict(zip(map(id, registered.values), registered.values, strict=True))
+    values = registered.values
+    number_of.update(zip(map(id, values), range(len(values)), strict=True))
+    if len(number_of) == len(values) and id(None) not in number_of:  # as nearly always
+        return values
+    unique: dict[int, Any] = dict(zip(map(id, values), values, strict=True))
     unique.pop(id(None), None)
+    number_of.clear()
     number_of.update(zip(unique, range(len(unique)), strict=True))
     return list(unique.values())
 

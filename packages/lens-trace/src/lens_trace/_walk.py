@@ -20,6 +20,7 @@ class Walk:
 
     Attributes:
         modules: Every module once, depth first.
+        owns: What each has in its `__dict__`.
         number_of: Position of a module in `modules` by `id`.
         wrapper_of: Position of the module that a compiled part wraps, by the `id` of that part.
         addresses: Where the modules stand.
@@ -27,6 +28,7 @@ class Walk:
 
     def __init__(self, model: torch.nn.Module) -> None:
         self.modules: list[torch.nn.Module] = [model]
+        self.owns: list[dict[str, Any]] = [model.__dict__]
         self.number_of: dict[int, int] = {id(model): 0}
         self.wrapper_of: dict[int, int] = {}
         self.addresses = Addresses()
@@ -34,7 +36,7 @@ class Walk:
 
     def _go(self, model: torch.nn.Module) -> None:
         # Iterative, and a module is not entered again on its own path: models may contain themselves.
-        modules, number_of, addresses = self.modules, self.number_of, self.addresses
+        modules, owns, number_of, addresses = self.modules, self.owns, self.number_of, self.addresses
         numbers, outers, names = addresses.numbers, addresses.outers, addresses.names
         wrapped: list[tuple[torch.nn.Module, torch.nn.Module]] = []
         numbers.append(0)
@@ -46,17 +48,19 @@ class Walk:
             for name, module in parts:
                 if module is None:
                     continue
-                inside: Any = module.__dict__.get("_modules")
+                own = module.__dict__
+                inside: Any = own.get("_modules")
                 if inside is None:  # a module that `torch.jit.trace` made
                     inside = module._modules
                 if inside and "_orig_mod" in inside:  # a compiled part is seen as the module that it wraps
                     inner = inside["_orig_mod"]
                     wrapped.append((module, inner))
-                    module, inside = inner, inner._modules
+                    module, own, inside = inner, inner.__dict__, inner._modules
                 number = number_of.get(id(module))
                 if number is None:
                     number = number_of[id(module)] = len(modules)
                     modules.append(module)
+                    owns.append(own)
                 elif addresses.is_on_path(outer, number):
                     addresses.is_whole = False
                     continue
