@@ -56,7 +56,7 @@ class Adopting(Writing):
         if kind is _Tensor or kind is _Parameter or isinstance(value, _Tensor):
             return self.reference(value)
         if kind is tuple:
-            return tuple([self.template(item) for item in value])
+            return value if ATOMS.issuperset(map(type, value)) else tuple([self.template(item) for item in value])
         if kind is list:
             return [self.template(item) for item in value]
         if kind is dict:

@@ -42,6 +42,7 @@ _weak = weakref.ref
 _frame = sys._getframe
 _file_kind = known_files().get
 _known_role = known_roles().get
+_are_atoms = ATOMS.issuperset
 _nothing: dict[str, Any] = {}
 
 
@@ -125,7 +126,7 @@ class RecordingMode(TorchFunctionMode, GeneralWay):
                     held.append(recorder.reference(value))
                 else:
                     held.append(owner)
-            elif kind in ATOMS:
+            elif kind in ATOMS or (kind is tuple and _are_atoms(map(type, value))):
                 held.append(value)
             else:
                 make = TrackedRow
