@@ -79,6 +79,7 @@ FAST: dict[str, str] = {
     "transformers/sam2.Sam2Model": "windows with padding, pooled queries",
     "transformers/mamba.MambaModel": "a state space",
     "transformers/recurrent_gemma.RecurrentGemmaModel": "recurrence and attention",
+    "transformers/bigbird_pegasus.BigBirdPegasusModel": "attention exchanged for another kind by a first forward",
     "transformers/t5.T5Model": "an encoder and a decoder",
     "transformers/qwen2_vl.Qwen2VLModel": "pictures as packed patches in a text",
     "transformers/whisper.WhisperModel": "sound",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import pytest
 import torch
 from torch import nn
 
 import lens_trace
+from lens_trace import Snapshot
 from tests.lens_trace.models import edges
 
 X = torch.arange(6.0) + 1
@@ -62,6 +64,151 @@ def test_what_a_module_remembers_to_have_built_is_still_there_for_the_next_forwa
     model = BuildsOnce()
     first = lens_trace.trace(model, X)
     assert torch.equal(model(X), first.tensors[first.trace.outputs[0]])
+
+
+class Switches(nn.Module):
+    """Attention that takes another form for short inputs, as BigBird's does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kind = "sparse"
+        self.attention: nn.Module = nn.Bilinear(6, 6, 6)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.kind == "sparse":
+            self.attention = nn.Linear(6, 6)
+            self.kind = "full"
+        return self.attention(x)
+
+
+class SwitchesInList(nn.Module):
+    def __init__(self, parts: nn.ModuleList | nn.Sequential) -> None:
+        super().__init__()
+        self.kind = "sparse"
+        self.parts = nn.Sequential(parts)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        parts = self.parts[0]
+        assert isinstance(parts, nn.ModuleList | nn.Sequential)
+        if self.kind == "sparse":
+            if parts:
+                parts[0] = nn.Linear(6, 6)
+            else:
+                parts.append(nn.Linear(6, 6))
+            self.kind = "full"
+        return parts[0](x)
+
+
+class GrowsTable(nn.Module):
+    """A table as long as the longest input so far, as rotary embeddings keep it."""
+
+    def __init__(self, *, persistent: bool) -> None:
+        super().__init__()
+        self.length = 2
+        self.register_buffer("table", torch.ones(2), persistent=persistent)
+        self.register_buffer("empty", None)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if len(x) > self.length:
+            self.length = len(x)
+            self.table = torch.rand(len(x))
+            self.empty = torch.rand(len(x))
+        return x * self.table + self.empty
+
+
+class TakesTurns(nn.Module):
+    """A buffer of no state_dict that is exchanged, and a module that notes it: rotary embeddings for long inputs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_long = False
+        self.register_buffer("scale", torch.ones(6), persistent=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if not self.is_long:
+            self.register_buffer("scale", torch.rand(6), persistent=False)
+            self.is_long = True
+        return x * self.scale
+
+
+class Transposes(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_transposed = False
+        self.weight = nn.Parameter(torch.rand(6, 3))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if not self.is_transposed:
+            self.weight = nn.Parameter(self.weight.detach().t())
+            self.is_transposed = True
+        return self.weight @ x
+
+
+class Collects(nn.Module):
+    """Lists that know by themselves what they hold."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scales, self.named = nn.ParameterList(), nn.ParameterDict()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if not len(self.scales):
+            self.scales.append(nn.Parameter(torch.rand(6)))
+            self.named["shift"] = nn.Parameter(torch.rand(6))
+        return x * self.scales[0] + self.named["shift"]
+
+
+_REMEMBERING = {
+    "a part in the place of another": Switches,
+    "in a list": lambda: SwitchesInList(nn.ModuleList([nn.Bilinear(6, 6, 6)])),
+    "in a sequence": lambda: SwitchesInList(nn.Sequential(nn.Bilinear(6, 6, 6))),
+    "new in a list": lambda: SwitchesInList(nn.ModuleList()),
+    "a longer buffer": lambda: GrowsTable(persistent=True),
+    "a longer buffer of no state_dict": lambda: GrowsTable(persistent=False),
+    "another buffer of no state_dict": TakesTurns,
+    "a parameter of another shape": Transposes,
+    "parameters in lists": Collects,
+}
+
+
+@pytest.mark.parametrize("make", _REMEMBERING.values(), ids=_REMEMBERING.keys())
+def test_what_is_remembered_to_have_been_exchanged_stays_exchanged(make: Callable[[], nn.Module]) -> None:
+    model = make()
+    first = lens_trace.trace(model, X)
+    assert torch.equal(model(X), first.tensors[first.trace.outputs[0]])
+    model = make()
+    assert torch.equal(lens_trace.run_plain(model, X), model(X))
+
+
+@pytest.mark.parametrize("make", _REMEMBERING.values(), ids=_REMEMBERING.keys())
+def test_a_snapshot_puts_back_what_a_trace_leaves_exchanged(make: Callable[[], nn.Module]) -> None:
+    model = make()
+    before = dict(model.named_parameters()) | dict(model.named_buffers()) | dict(model.named_modules())
+    snapshot = Snapshot(model)
+    lens_trace.trace(model, X, snapshot=snapshot)
+    snapshot.restore()
+    after = dict(model.named_parameters()) | dict(model.named_buffers()) | dict(model.named_modules())
+    assert after.keys() == before.keys()
+    assert all(after[name] is before[name] for name in before)
+
+
+def test_a_buffer_that_every_forward_exchanges_is_put_back_though_forwards_are_counted() -> None:
+    class Counts(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.forwards = 0
+            self.register_buffer("mean", torch.zeros(6))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.forwards += 1
+            self.mean = self.mean + 1
+            return x + self.mean
+
+    model = Counts()
+    before = model.mean
+    lens_trace.trace(model, X)
+    assert model.mean is before
+    assert torch.equal(before, torch.zeros(6))
 
 
 def test_an_input_that_the_forward_makes_require_a_gradient_no_longer_does() -> None:

@@ -4,7 +4,9 @@ Parameters, buffers and parts that were registered before the pass are the same 
 and the flags are as they were: `training` of modules, `requires_grad` of parameters and inputs.  What the forward
 registers anew is taken away again, so that the state_dict is the one from before, with one exception: a module that at
 the same time changes plain attributes remembers in them what it has made (`self.is_ready = True`, or a plain None that
-became a module).  Plain attributes stay, so what they speak of stays with them; else the next forward would fail.
+became a module).  Plain attributes stay, so what they speak of stays with them; else the next forward would fail.  That
+goes too for a part that took the place of another, for a buffer of no state_dict (a table as long as the longest input
+so far), and for a tensor of another shape.  A list of parts has no attributes of its own: what holds it remembers.
 """
 
 from __future__ import annotations
@@ -16,8 +18,12 @@ from operator import attrgetter, is_, itemgetter
 from typing import Any
 
 import torch
+from torch.nn.parameter import is_lazy
 
 _REGISTRIES = ("_parameters", "_buffers", "_modules")
+_LISTS = (torch.nn.ModuleList, torch.nn.ModuleDict, torch.nn.Sequential)
+_LISTS_OF_PARAMETERS = (torch.nn.ParameterList, torch.nn.ParameterDict)
+"""They count what they hold in plain attributes, which stay."""
 _MACHINERY = frozenset(vars(torch.nn.Module()))
 _values = dict.values
 _joined = chain.from_iterable
@@ -85,6 +91,7 @@ class Registrations:
             modules = [module for module in modules if type(module.__dict__.get("_parameters")) is dict]
             owns = [module.__dict__ for module in modules]
         self.is_plain = is_plain
+        self._modules = modules
         self._owns = owns
         self._filled: list[list[dict[str, Any]]] = []
         self._before: list[Registered] = []
@@ -147,7 +154,33 @@ class Registrations:
             for name, before in zip(_REGISTRIES, self._before, strict=True):
                 live, kept = own[name], before.of(index)
                 if not _is_same(live, kept):
-                    _put_back(live, kept, keeps_new=self._has_changed(index, own))
+                    staying = _staying(own, live, kept) if self._remembers(index) else {}
+                    live.clear()
+                    live.update(kept)
+                    live.update(staying)
+
+    def _remembers(self, index: int) -> bool:
+        """Tells whether a module, or for a list what holds it, speaks in plain attributes of what it has registered."""
+        waiting, seen = [index], {index}
+        while waiting:
+            number = waiting.pop()
+            kind = type(self._modules[number])
+            if kind in _LISTS_OF_PARAMETERS or self._has_changed(number, self._owns[number]):
+                return True
+            if kind in _LISTS:
+                waiting += self._holders.get(number, set()) - seen
+                seen.update(waiting)
+        return False
+
+    @cached_property
+    def _holders(self) -> dict[int, set[int]]:
+        """By module, the modules that had it registered before the pass."""
+        number_of = {id(module): number for number, module in enumerate(self._modules)}
+        found: dict[int, set[int]] = {}
+        for holder in range(len(self._owns)):
+            for part in self._before[2].of(holder).values():
+                found.setdefault(number_of.get(id(part), -1), set()).add(holder)
+        return found
 
     def _has_changed(self, index: int, own: dict[str, Any]) -> bool:
         before = self._attributes.get(index)
@@ -166,8 +199,18 @@ def _is_same(one: dict[str, Any], other: dict[str, Any]) -> bool:
     return one.keys() == other.keys() and all(map(is_, one.values(), other.values()))
 
 
-def _put_back(live: dict[str, Any], kept: dict[str, Any], *, keeps_new: bool) -> None:
-    new = {name: value for name, value in live.items() if name not in kept} if keeps_new else {}
-    live.clear()
-    live.update(kept)
-    live.update(new)
+def _staying(own: dict[str, Any], live: dict[str, Any], kept: dict[str, Any]) -> dict[str, Any]:
+    """Returns what a module that remembers has registered anew, or in the place of what would no longer do."""
+    derived = own["_non_persistent_buffers_set"]
+    return {
+        name: value
+        for name, value in live.items()
+        if name not in kept or (value is not None and (name in derived or not _is_alike(value, kept[name])))
+    }
+
+
+def _is_alike(value: Any, before: Any) -> bool:
+    """Tells whether what stood here before would still do: it is the same, or a tensor of the same shape."""
+    if not isinstance(value, torch.Tensor) or not isinstance(before, torch.Tensor):
+        return value is before
+    return not is_lazy(before) and not is_lazy(value) and value.shape == before.shape

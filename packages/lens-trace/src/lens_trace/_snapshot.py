@@ -1,6 +1,7 @@
 """How is the same pass run twice?
 
-A trace puts parameters, buffers and inputs back by itself.  Two more things make a second pass differ from the first:
+A trace puts parameters, buffers and inputs back by itself, but for what a module remembers in plain attributes to have
+built: that stays as long as these do.  Two more things make a second pass differ from the first:
 the random generators, which have moved on, and what the model keeps in plain attributes, a counter, a cache, a list
 that grows.  A `Snapshot` remembers both as they are and puts them back when asked.
 
@@ -48,6 +49,10 @@ class Snapshot:
             attributes = vars(module)
             own = {name: value for name, value in attributes.items() if name not in _MACHINERY}
             self._undo.append(lambda live=attributes, own=own: _put_back(live, own))
+            for registry in ("_parameters", "_buffers"):
+                if type(attributes.get(registry)) is dict:  # scripted modules have another kind
+                    registered: dict[Any, Any] = attributes[registry]
+                    self._undo.append(functools.partial(_refill, registered, dict(registered)))
             self._walk(own.values())
         for kind in {base for module in model.modules() for base in type(module).__mro__}:
             self._walk(value for value in vars(kind).values() if isinstance(value, _CACHE))
