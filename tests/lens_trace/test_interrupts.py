@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 import lens_trace
-from lens_trace import _backward_memory, _state, _switches, _trace
+from lens_trace import _backward_memory, _originals, _switches, _trace
 from tests.lens_trace.models import Calls
 
 SOURCES = str(Path(_trace.__file__).parent)
@@ -61,7 +61,7 @@ def everything_around(model: nn.Module, x: torch.Tensor) -> dict[str, Any]:
         "random": torch.get_rng_state().tolist(),
         "model": {key: value.tolist() for key, value in model.state_dict().items()},
         "input": x.tolist(),
-        "copies": dict(_state._copies),
+        "copies": dict(_originals._copies),
         "users": (set(_switches._results._users), set(_switches._watching._users)),
     }
 

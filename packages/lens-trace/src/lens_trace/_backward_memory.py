@@ -13,12 +13,14 @@ themselves, within the pass, so the hooks are lifted for that long (not on torch
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import torch
 
+from lens_trace._modules import active
 from lens_trace._state import ModelState
 from lens_trace._undoing import Undoing
 
@@ -60,6 +62,35 @@ def lift_for_transforms(original: Callable[..., Any]) -> Callable[..., Any]:
                 _hooks._push_saved_tensors_default_hooks(pack, unpack)
 
     return disable_saved_tensors_hooks
+
+
+def tell_of_backward(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Wraps `torch.autograd.graph._engine_run_backward`, through which every backward goes."""
+
+    @functools.wraps(original)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        if kwargs.get("accumulate_grad", True):
+            for state in (*[mode.recorder.state for mode in active.modes], *plain.states):
+                state.before_backward()
+        return original(*args, **kwargs)
+
+    return run
+
+
+class _Plain(threading.local):
+    """The models that run without being recorded in this thread, and are put back."""
+
+    states: tuple[ModelState, ...] = ()
+
+
+plain = _Plain()
+
+
+def tell_plain(undoing: Undoing, state: ModelState) -> None:
+    """Lets a model that is not recorded know of every backward, too."""
+    before = plain.states
+    undoing.note(lambda: setattr(plain, "states", before))
+    plain.states = (*before, state)
 
 
 def _is_on_top(pack: _Pack) -> bool:

@@ -64,6 +64,10 @@ class GeneralWay(Openings):
         if kind == ESCAPE:
             return self.let_escape(role, func, args, kwargs)
         assert kind == PLAIN
+        if role.name == "set_requires_grad":
+            self.recorder.state.before_flag(args[0])
+        elif role.name == "set_grad":
+            self.recorder.state.before_backward()
         return func(*args, **kwargs)
 
     def _run(self, role: Role, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -112,6 +116,8 @@ class GeneralWay(Openings):
         elif role.name in ("set_data", "set_") and args:
             recorder.state.before_write(args[0], recorder.memory.storage_key(args[0]))
             recorder.saver.before_move(args[0])
+        elif role.name == "requires_grad_" and args:
+            recorder.state.before_flag(args[0])
         elif role.moves_object and args and role.name not in KEEPS_PLACE_NAMES:
             recorder.state.before_move(args[0])
             recorder.saver.before_move(args[0])

@@ -17,6 +17,7 @@ from typing import Any, cast
 
 import torch
 
+from lens_trace._backward_memory import tell_plain
 from lens_trace._checks import check_model
 from lens_trace._leaves import children, tensor_leaves
 from lens_trace._rng import seed_all
@@ -44,6 +45,7 @@ def run_plain(
         state.add_inputs([tensor for _, tensor in tensor_leaves((positional, named))])
         undoing.note(state.restore)
         state.before_everything()
+        tell_plain(undoing, state)
         mark = undoing.mark()
         seed_all(undoing, seed)
         turn_plain_switches(undoing)

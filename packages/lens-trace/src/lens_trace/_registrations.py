@@ -11,10 +11,9 @@ so far), and for a tensor of another shape.  A list of parts has no attributes o
 
 from __future__ import annotations
 
-import contextlib
 from functools import cached_property
 from itertools import accumulate, chain
-from operator import attrgetter, is_, itemgetter
+from operator import is_, itemgetter
 from typing import Any
 
 import torch
@@ -29,7 +28,6 @@ _values = dict.values
 _joined = chain.from_iterable
 _registered_in = tuple(map(itemgetter, _REGISTRIES))
 _training, _non_persistent = itemgetter("training"), itemgetter("_non_persistent_buffers_set")
-_requires_grad = attrgetter("requires_grad")
 
 
 class Registered:
@@ -114,30 +112,17 @@ class Registrations:
             if others
             else {}
         )
-        self._tensors: list[torch.Tensor] = []
-        self._flags: list[bool] = []
 
     @property
     def non_persistent(self) -> list[set[str]]:
         """By module, the names of buffers that are left out of the state_dict."""
         return list(map(_non_persistent, self._owns))
 
-    def note_flags(self, tensors: list[torch.Tensor]) -> None:
-        """Remembers which tensors require a gradient."""
-        self._tensors += tensors
-        self._flags += map(_requires_grad, tensors)
-
-    def restore(self, *, flags: bool) -> bool:
-        """Puts registrations back, and flags of tensors if asked for; tells whether registrations were untouched."""
+    def restore(self) -> bool:
+        """Puts registrations back; tells whether they were untouched."""
         is_untouched = self._is_untouched()
         if not is_untouched:
             self._put_all_back()
-        if flags and list(map(_requires_grad, self._tensors)) != self._flags:
-            for tensor, flag in zip(self._tensors, self._flags, strict=True):
-                # Not of a tensor that holds, exchanged for its own, what has no flag to set: a view, one of inference.
-                with contextlib.suppress(RuntimeError):
-                    if tensor.requires_grad is not flag and tensor.is_leaf:
-                        tensor.requires_grad_(flag)
         return is_untouched
 
     def _is_untouched(self) -> bool:

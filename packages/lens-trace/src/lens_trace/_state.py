@@ -13,22 +13,21 @@ that whoever ends last puts back what was there before all of them.
 from __future__ import annotations
 
 import sys
-import threading
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from itertools import chain
+from typing import Any
 
 import torch
 from torch.nn.parameter import is_lazy
 
-from lens_trace._lazy import cloned, is_lazy_kind
+from lens_trace._autograd_marks import AutogradMarks
+from lens_trace._originals import Before, give_back, is_equal, lazily, lies_like, put_back, shared_copy
 from lens_trace._registrations import Registered, Registrations
 from lens_trace._snapshot import Snapshot
 from lens_trace._storages import Storages, storage_key
 from lens_trace._undoing import Undoing
 from lens_trace._unseen import unseen
 from lens_trace._walk import Walk
-
-_C: Any = torch._C  # it has no stub for these two
-_address_of, _is_lazy_copy = _C._data_address, _C._is_cow_tensor
 
 
 class ModelState:
@@ -42,6 +41,7 @@ class ModelState:
         addresses: Where all of these stand.
         registrations: What the modules have registered, and their flags.
         is_rearranged: Whether registrations were found changed when they were put back.
+        marks: What autograd had noted on parameters, buffers and inputs.
     """
 
     def __init__(self, model: torch.nn.Module) -> None:
@@ -54,8 +54,9 @@ class ModelState:
         self.buffers: list[torch.Tensor] = []
         self.buffer_of = self.addresses.buffer_of
         self.is_rearranged = False
+        self.marks = AutogradMarks()
         self._compiled: list[tuple[torch.nn.Module, Any]] = []
-        self._changed: dict[int, list[_Before]] = {}
+        self._changed: dict[int, list[Before]] = {}
         self._has_copies = self._is_restored = False
         self._places: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._inputs: dict[int, list[torch.Tensor]] = {}
@@ -103,9 +104,25 @@ class ModelState:
         if self.is_given(tensor):
             self._places.setdefault(id(tensor), (tensor, tensor.data))
 
+    def before_flag(self, tensor: Any) -> None:
+        """Notes whether a buffer requires a gradient; of parameters and inputs that is known."""
+        if id(tensor) in self.buffer_of:
+            self.marks.note_flag(tensor)
+
+    @unseen
+    def before_backward(self) -> None:
+        """Notes the gradients that a backward within the pass is about to add to, or something else to exchange."""
+        self.marks.before_backward(self._given())
+
+    def _given(self) -> Iterable[torch.Tensor]:
+        return chain(self.parameters, self.buffers, *self._inputs.values())
+
     @unseen
     def before_everything(self) -> None:
         """Copies all that could be written: parameters so that nothing is copied unless they are."""
+        for buffer in self.buffers:
+            self.marks.note_flag(buffer)
+        self.marks.note_gradients(self._given())
         self.before_any_write()
         for tensors in self._inputs.values():
             for tensor in tensors:
@@ -120,7 +137,7 @@ class ModelState:
         """Tells whether a tensor lies in memory that will be put back, and does not hold what will be put there."""
         storage = self._storage(tensor)
         held = self._changed.get(storage, []) if storage is not None else []
-        return any(before.is_touched() and not _is_equal(before.alias, before.copy) for before in held)
+        return any(before.is_touched() and not is_equal(before.alias, before.copy) for before in held)
 
     def before_any_write(self) -> None:
         """Copies every buffer, where what is about to run may write any of them unseen."""
@@ -143,7 +160,7 @@ class ModelState:
 
     def add_inputs(self, tensors: list[torch.Tensor]) -> None:
         """Tells which tensors came as arguments."""
-        self.registrations.note_flags(tensors)
+        self.marks.note_flags(tensors)
         for tensor in tensors:
             if not self.holds(tensor):
                 key = self._storage(tensor)
@@ -162,11 +179,12 @@ class ModelState:
             with torch.no_grad():
                 self._put_values_back()
                 for tensor, alias in self._places.values():
-                    if not _lies_like(tensor, alias):
+                    if not lies_like(tensor, alias):
                         tensor.data = alias
             self._places.clear()
-        if not self.registrations.restore(flags=flags):
+        if not self.registrations.restore():
             self.is_rearranged = True
+        self.marks.restore(flags=flags)
 
     def _put_values_back(self) -> None:
         # The lazy copies must be gone before anybody asks for an address: it is found by making them real.  An
@@ -174,22 +192,23 @@ class ModelState:
         changed = [before for held in self._changed.values() for before in held]
         for before in changed:
             if before.is_touched():
-                _put_back(before.alias, before.copy)
-        _give_back(id(self))
+                put_back(before.alias, before.copy)
+        give_back(id(self))
         self._changed.clear()
 
-    def _copied(self, tensor: torch.Tensor) -> _Before:
+    def _copied(self, tensor: torch.Tensor) -> Before:
         alias = tensor.data
         self._places.setdefault(id(tensor), (tensor, alias))
-        return _Before(alias, _shared_copy(tensor, id(self)))
+        self.marks.before_write(tensor)
+        return Before(alias, shared_copy(tensor, id(self)))
 
-    def _lazily(self, tensor: torch.Tensor) -> _Before:
-        alias = tensor.data
-        copy = cloned(alias) if is_lazy_kind(alias) else None
-        if copy is None or not _is_lazy_copy(copy):
+    def _lazily(self, tensor: torch.Tensor) -> Before:
+        before = lazily(tensor)
+        if before is None:
             return self._copied(tensor)
-        self._places.setdefault(id(tensor), (tensor, alias))
-        return _Before(alias, copy, _address_of(alias))
+        self._places.setdefault(id(tensor), (tensor, before.alias))
+        self.marks.before_write(tensor)
+        return before
 
     def _by_storage(self) -> dict[int, list[torch.Tensor]]:
         if self._held is None:
@@ -220,7 +239,7 @@ class ModelState:
             self.hooked += [module for module, own in zip(modules, owns, strict=True) if "_hf_hook" in own]
         self.parameters += _number(registrations.parameters, self.parameter_of)
         self.buffers += _number(registrations.buffers, self.buffer_of)
-        registrations.note_flags(self.parameters)
+        self.marks.note_flags(self.parameters)
 
 
 def _number(registered: Registered, number_of: dict[int, int]) -> list[torch.Tensor]:
@@ -234,72 +253,3 @@ def _number(registered: Registered, number_of: dict[int, int]) -> list[torch.Ten
     number_of.clear()
     number_of.update(zip(unique, range(len(unique)), strict=True))
     return list(unique.values())
-
-
-class _Before(NamedTuple):
-    """A tensor as it was."""
-
-    alias: torch.Tensor
-    """Its memory, which `.data = ...` does not take away."""
-    copy: torch.Tensor
-    address: int | None = None
-    """Where the memory was, if the copy is a lazy one: it moves when it is written."""
-
-    def is_touched(self) -> bool:
-        return self.address is None or _address_of(self.alias) != self.address
-
-
-class _Shared(NamedTuple):
-    """A copy that several passes over one model share."""
-
-    tensor: torch.Tensor
-    copy: torch.Tensor
-    users: set[int]
-    """Ids of the states that may need it."""
-
-
-_lock = threading.Lock()
-_copies: dict[int, _Shared] = {}
-
-
-def _shared_copy(tensor: torch.Tensor, user: int) -> torch.Tensor:
-    with _lock:
-        known = _copies.get(id(tensor))
-        if known is None:
-            known = _copies[id(tensor)] = _Shared(tensor, tensor.data.clone(), {user})
-        known.users.add(user)
-        return known.copy
-
-
-def _give_back(user: int) -> None:
-    with _lock:
-        for key, shared in list(_copies.items()):
-            shared.users.discard(user)
-            if not shared.users:
-                del _copies[key]
-
-
-def _lies_like(tensor: torch.Tensor, alias: torch.Tensor) -> bool:
-    if tensor.layout is not torch.strided:  # writing it may have given it other values and indices
-        return False
-    return tensor.is_nested or (
-        tensor.data_ptr() == alias.data_ptr()
-        and tensor.dtype is alias.dtype
-        and tensor.shape == alias.shape
-        and tensor.stride() == alias.stride()
-    )
-
-
-def _is_equal(one: torch.Tensor, other: torch.Tensor) -> bool:
-    try:
-        return torch.equal(one, other)
-    except (RuntimeError, NotImplementedError):  # of a kind that cannot be compared
-        return False
-
-
-def _put_back(tensor: torch.Tensor, copy: torch.Tensor) -> None:
-    if tensor.layout is torch.strided and not (tensor.is_nested or tensor.is_quantized):
-        for dimension, stride in enumerate(tensor.stride()):
-            if stride == 0:  # `expand` shows the same memory several times: once is enough
-                tensor, copy = (t.narrow(dimension, 0, min(1, t.shape[dimension])) for t in (tensor, copy))
-    tensor.copy_(copy)

@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from lens_trace._backward_memory import lift_for_transforms
+from lens_trace._backward_memory import lift_for_transforms, tell_of_backward
 from lens_trace._composites import enter_composites
 from lens_trace._intercept import RecordingMode
 from lens_trace._kernels import kernels
@@ -90,7 +90,10 @@ def pause_collector(undoing: Undoing) -> None:
 
 
 def turn_plain_switches(undoing: Undoing) -> None:
-    """Turns only what changes results (the fused attention path, compiled code), for a forward to compare with."""
+    """Turns what changes results (the fused attention path, compiled code), for a forward to compare with.
+
+    A backward within the forward is seen too, so that gradients can be put back.
+    """
     _results.turn(undoing)
 
 
@@ -135,8 +138,8 @@ def _enter_composites(undoing: Undoing) -> None:
     enter_composites(undoing, RecordingMode)
 
 
-def _watch_compile(undoing: Undoing) -> None:
-    replace(undoing, _COMPILES)
+def _watch_any_pass(undoing: Undoing) -> None:
+    replace(undoing, _IN_ANY_PASS)
 
 
 def _watch_functions(undoing: Undoing) -> None:
@@ -238,13 +241,16 @@ def _forget_in_child() -> None:
     _results.forget()
 
 
-_COMPILES: tuple[Wanted, ...] = ((torch, "compile", _wrap_compile),)
 _LIFTS_HOOKS: tuple[Wanted, ...] = ((torch.autograd.graph, "disable_saved_tensors_hooks", lift_for_transforms),)
+_IN_ANY_PASS: tuple[Wanted, ...] = (
+    (torch, "compile", _wrap_compile),
+    (torch.autograd.graph, "_engine_run_backward", tell_of_backward),
+)
 _STARTS_THREADS: tuple[Wanted, ...] = (
     (threading.Thread, "start", _wrap_start),
     (concurrent.futures.ThreadPoolExecutor, "submit", _wrap_submit),
 )
-_results = _Counted(_switch_fastpath_off, _force_eager, _watch_compile)
+_results = _Counted(_switch_fastpath_off, _force_eager, _watch_any_pass)
 _watching = _Counted(
     _enter_composites, enter_calls, _watch_functions, _raise_recursion_limit,
 )  # fmt: skip

@@ -126,6 +126,8 @@ class Writing:
         self.describe_buffers()
         for tensor in tensors:
             self.state.before_write(tensor, self.memory.storage_key(tensor))
+            self.state.before_flag(tensor)
+        self.state.before_backward()
         self.outside.let_go()
 
     def after_swap(self, one: torch.Tensor, other: torch.Tensor) -> None:
