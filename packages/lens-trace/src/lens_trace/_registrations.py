@@ -1,11 +1,12 @@
 """What does a module have registered, before the pass and after it?
 
 Parameters, buffers and parts that were registered before the pass are the same objects under the same names after it,
-and `training` is as it was.  What the forward registers anew is taken away again, so that the state_dict is the one from before, with one exception: a module that at
-the same time changes plain attributes remembers in them what it has made (`self.is_ready = True`, or a plain None that
-became a module).  Plain attributes stay, so what they speak of stays with them; else the next forward would fail.  That
-goes too for a part that took the place of another, for a buffer of no state_dict (a table as long as the longest input
-so far), and for a tensor of another shape.  A list of parts has no attributes of its own: what holds it remembers.
+and `training` is as it was.  What the forward registers anew is taken away again, so that the state_dict is the one
+from before, with one exception: a module that at the same time changes plain attributes remembers in them what it has
+made (`self.is_ready = True`, or a plain None that became a module).  Plain attributes stay, so what they speak of stays
+with them; else the next forward would fail.  That goes too for a part that took the place of another, for a buffer of
+no state_dict (a table as long as the longest input so far), and for a tensor of another shape.  A list of parts has no
+attributes of its own: what holds it remembers.
 """
 
 from __future__ import annotations
