@@ -26,6 +26,7 @@ from lens_trace._sites import SiteTable
 from lens_trace._templates import ArrayTemplate, SequenceTemplate
 
 _Parameter = torch.nn.Parameter
+_int = frozenset((int,))
 
 
 class Freezer:
@@ -38,6 +39,7 @@ class Freezer:
         self._module_calls: dict[int, tuple[records.ModuleCallId, ...]] = {}
         self._contexts: dict[tuple[Any, ...], records.Context] = {}
         self._composites: dict[tuple[Any, ...], tuple[str, ...]] = {}
+        self._tuples: dict[tuple[int, ...], records.SequenceArgument] = {}
         self._devices: dict[Any, str] = {}
         self._storages: dict[int, int] = {}
         self._grad_names: dict[Any, str] = {}
@@ -175,6 +177,12 @@ class Freezer:
             number = self._addresses.parameter_of[id(value)]
             parameters[number] = None
             return records.ParameterRef(records.ParameterId(number), (), None)
+        if kind is tuple and _int.issuperset(map(type, value)):  # sizes, strides: few differ
+            known = self._tuples.get(value)
+            if known is None:
+                items = tuple([constant(item) for item in value])
+                known = self._tuples[value] = records.SequenceArgument("tuple", items)
+            return known
         if kind is tuple or kind is list:
             items = tuple([self.argument(v, (*path, i), parents, parameters) for i, v in enumerate(value)])
             return records.SequenceArgument(kind.__name__, items)

@@ -15,6 +15,7 @@ import torch
 
 from lens_trace import _records as records
 from lens_trace._addresses import Addresses
+from lens_trace._constants import dtype_name
 from lens_trace._recorder import Recorder
 from lens_trace._rows import ModuleRow, outer_call
 from lens_trace._state import ModelState
@@ -112,8 +113,8 @@ def _held(number: int, facts: Facts) -> tuple[tuple[records.ParameterId, ...], t
     addresses = facts.addresses
     parameters, buffers = addresses.registered_parameters.of(number), addresses.registered_buffers.of(number)
     return (
-        tuple([records.ParameterId(n) for n in _numbers(parameters, addresses.parameter_of)]),
-        tuple([records.BufferId(n) for n in _numbers(buffers, addresses.buffer_of)]),
+        tuple([records.ParameterId(n) for n in _numbers(parameters, addresses.parameter_of)]) if parameters else (),
+        tuple([records.BufferId(n) for n in _numbers(buffers, addresses.buffer_of)]) if buffers else (),
     )
 
 
@@ -162,11 +163,11 @@ def _several(operations: Any) -> Iterable[int]:
 
 def freeze_parameters(facts: Facts) -> tuple[records.Parameter, ...]:
     """Returns the records of all parameters."""
-    addresses = facts.addresses.parameters
+    addresses, shown = facts.addresses.parameters, _devices_of(facts.parameters)
     return tuple([
         records.Parameter(
-            records.ParameterId(i), tuple(addresses[i]) if i < len(addresses) else (), tuple(shape), str(dtype)[6:],
-            str(device), math.prod(shape), math.prod(shape) * dtype.itemsize, bool(requires_grad),
+            records.ParameterId(i), tuple(addresses[i]) if i < len(addresses) else (), tuple(shape),
+            dtype_name(dtype), shown[device], count := math.prod(shape), count * dtype.itemsize, bool(requires_grad),
         )
         for i, (shape, dtype, device, requires_grad) in enumerate(facts.parameters)
     ])  # fmt: skip
@@ -174,13 +175,18 @@ def freeze_parameters(facts: Facts) -> tuple[records.Parameter, ...]:
 
 def freeze_buffers(facts: Facts) -> tuple[records.Buffer, ...]:
     """Returns the records of all registered buffers."""
+    shown = _devices_of(facts.buffers)
     return tuple([
         records.Buffer(
-            records.BufferId(i), tuple(facts.addresses.buffers[i]), tuple(shape), str(dtype)[6:], str(device),
+            records.BufferId(i), tuple(facts.addresses.buffers[i]), tuple(shape), dtype_name(dtype), shown[device],
             math.prod(shape) * dtype.itemsize, facts.buffer_is_persistent is None or facts.buffer_is_persistent[i],
         )
         for i, (shape, dtype, device, _) in enumerate(facts.buffers)
     ])  # fmt: skip
+
+
+def _devices_of(facts: list[tuple[Any, ...]]) -> dict[torch.device, str]:
+    return {device: str(device) for device in {device for _, _, device, _ in facts}}
 
 
 def _address_under(outer: str, addresses: list[str]) -> str:

@@ -52,7 +52,7 @@ class Registered:
 
     def of(self, number: int) -> dict[str, Any]:
         """Returns what one module had registered; nothing of a module that the pass made."""
-        if number >= len(self.sizes):
+        if number >= len(self.sizes) or not self.sizes[number]:
             return {}
         end = self._ends[number]
         part = slice(end - self.sizes[number], end)
