@@ -1,7 +1,7 @@
 # Everything goes through uv, so that each tool is the one that uv.lock pins.
 PACKAGES := lens-trace lens-graph lens-viz lens-validate lens-torch lens-cli
 
-.PHONY: check format lint types contracts docs test check-alone wheels zoo oldest fix picture
+.PHONY: check format lint types contracts docs test check-alone wheels zoo oldest pythons fix picture
 
 check: format lint types contracts docs test
 
@@ -44,6 +44,11 @@ OLDEST := --with torch==2.6.0 --with torchvision==0.21.0
 oldest:
 	uv run --isolated $(OLDEST) python -m pytest
 	uv run --isolated $(OLDEST) --with torchaudio==2.6.0 --group zoo python -m zoo run --fast --results zoo-results-oldest.jsonl
+
+# The tests with each newer Python that the packages name, in environments that leave .venv alone.
+PYTHONS := 3.12 3.13
+pythons:
+	set -e; for python in $(PYTHONS); do uv run --isolated --python $$python python -m pytest; done
 
 # Mends what a machine can mend.
 fix:

@@ -35,6 +35,15 @@ def test_siblings_are_required_by_range_and_torch_without_cap(package: Path) -> 
             assert re.fullmatch(r"torch>=[\d.]+", requirement)
 
 
+def test_every_package_names_the_pythons_that_the_tests_are_run_with() -> None:
+    pythons = re.search(r"^PYTHONS := (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert pythons
+    tested = [f"Programming Language :: Python :: {version}" for version in ("3.11", *pythons[1].split())]
+    for package in PACKAGES:
+        classifiers = map(str, _project(package)["classifiers"])  # type: ignore[call-overload]
+        assert [one for one in classifiers if " :: Python :: " in one] == tested, package.name
+
+
 def test_make_check_and_ci_run_the_same_commands() -> None:
     makefile = (ROOT / "Makefile").read_text()
     steps = re.search(r"^check: (.+)$", makefile, re.MULTILINE)
