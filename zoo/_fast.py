@@ -80,6 +80,7 @@ FAST: dict[str, str] = {
     "transformers/mamba.MambaModel": "a state space",
     "transformers/recurrent_gemma.RecurrentGemmaModel": "recurrence and attention",
     "transformers/bigbird_pegasus.BigBirdPegasusModel": "attention exchanged for another kind by a first forward",
+    "transformers/blt.BltModel": "bytes gathered into patches, two caches in one",
     "transformers/t5.T5Model": "an encoder and a decoder",
     "transformers/qwen2_vl.Qwen2VLModel": "pictures as packed patches in a text",
     "transformers/whisper.WhisperModel": "sound",

@@ -99,6 +99,7 @@ EXCEPTIONS: dict[str, dict[str, Any]] = {
     },
     "dbrx": {"attn_config.rope_theta": 10000.0, "attn_config.clip_qkv": 8.0},
     "step3p5": {"sliding_window": 8},
+    "blt": {"num_hidden_layers": 2},  # its cache asks for it, the default config lacks it
     # Layers of several kinds.
     "deepseek_ocr2_text": {"mlp_layer_types": ["dense", "sparse"], "num_experts_per_tok": 2},
     "gemma3n_text": {"num_kv_shared_layers": 0},
