@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
 import lens_trace
+from lens_trace import _modules, trace
 from tests.lens_trace.models import Calls, names
 
 X = torch.arange(6.0) + 1
@@ -139,3 +142,75 @@ def test_the_code_that_calls_run_through_can_be_looked_up_in_a_table() -> None:
 
     lens_trace.trace(Calls(forward), X)
     assert hashes
+
+
+def test_this_torch_asks_what_a_module_call_expects() -> None:
+    original = nn.Module._call_impl
+    assert _modules._questions(original)[1] is torch.nn.modules.module
+    assert _modules._questions(lambda *args: args) == (bool, None)
+
+
+class Meanwhile(nn.Module):
+    """Registers and takes away hooks of all kinds while it runs."""
+
+    def __init__(self, register: Callable[[nn.Module, Any], Any]) -> None:
+        super().__init__()
+        self.part, self.register = nn.Linear(2, 2), register
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.part(x)
+        handle = self.register(self.part, lambda module, args, *result: (result or args)[0] * 2)
+        x = self.part(x)
+        handle.remove()
+        return self.part(x)
+
+
+def register_backward_hook(module: nn.Module, hook: Any) -> Any:
+    return module.register_full_backward_pre_hook(lambda module, gradient: None)
+
+
+@pytest.mark.parametrize(
+    ("register", "products"),
+    [
+        (lambda module, hook: module.register_forward_hook(hook), 1),
+        (lambda module, hook: nn.modules.module.register_module_forward_hook(hook), 1),
+        (lambda module, hook: module.register_forward_pre_hook(lambda module, args: args[0] * 2), 1),
+        (lambda module, hook: nn.modules.module.register_module_forward_pre_hook(lambda _, args: args[0] * 2), 1),
+        (register_backward_hook, 0),
+        (lambda module, hook: nn.modules.module.register_module_full_backward_hook(lambda *_: None), 0),
+    ],
+    ids=["forward", "global forward", "pre", "global pre", "backward pre", "global backward"],
+)
+def test_hooks_that_come_and_go_during_the_pass_are_run(register: Any, products: int) -> None:
+    model, x = Meanwhile(register), torch.randn(1, 2)
+    expected = model(x)
+    recording = trace(model, x)
+    names = [operation.function.name for operation in recording.trace.operations if operation.function is not None]
+    assert names.count("mul") == products
+    assert names.count("linear") == 3
+    assert torch.equal(recording.tensors[recording.trace.outputs[0]], expected)
+    lines = {
+        operation.user_call_site.function
+        for operation in recording.trace.operations
+        if operation.function is not None and operation.function.name == "linear"
+    }
+    assert {line.rpartition(".")[2] for line in lines} == {"forward"}
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.trace")
+def test_a_part_that_is_scripted_by_tracing_in_the_forward_runs_as_it_does_plainly() -> None:
+    class Scripts(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.part = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            traced = torch.jit.trace(self.part, x)
+            self.scopes = [node.scopeName() for node in traced.inlined_graph.nodes() if node.kind() == "aten::relu"]
+            return self.part(x)
+
+    model, x = Scripts(), torch.randn(1, 2)
+    expected, scopes = model(x), model.scopes
+    recording = trace(model, x)
+    assert model.scopes == scopes
+    assert torch.equal(recording.tensors[recording.trace.outputs[0]], expected)

@@ -50,10 +50,10 @@ class Origins:
                 return (code,), known
         entered: tuple[Any, ...] = ()
         looks_for_composites = True
-        border = border_code[0]
+        border, own = border_code
         while frame is not None:
             code = frame.f_code
-            if code is border:
+            if code is border or code is own:
                 looks_for_composites = False
                 if known is not None:
                     user = known

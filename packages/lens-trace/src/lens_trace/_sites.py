@@ -23,7 +23,7 @@ _HERE = os.path.dirname(__file__)
 _NEIGHBOURS = ("lens_trace", "lens_graph", "lens_viz", "lens_validate", "lens_torch", "lens_cli")
 OUTSIDE, INSIDE, COMPOSITES, LENS, HANDOVER = range(5)
 _HANDOVER_FILE = str(torch.overrides.__file__)
-_MODULE_FILE = str(sys.modules[torch.nn.Module.__module__].__file__)
+MODULE_FILE = str(sys.modules[torch.nn.Module.__module__].__file__)
 _kinds: dict[str, int] = {}
 _PRECALL: int | None = opmap.get("PRECALL")
 """Python 3.11 splits a call into PRECALL (four bytes with its cache) and CALL; in warm code the first makes some."""
@@ -35,8 +35,8 @@ class _Cell(list[CodeType | None]):
     __hash__ = object.__hash__  # pyright: ignore[reportAssignmentType] - a list has none
 
 
-border_code = _Cell([None])
-"""Code of what every module call runs through: where the walk meets it, the place outside is already known."""
+border_code = _Cell([None, None])
+"""Codes of what module calls run through, Lens's and torch's: where the walk meets one, the place outside is known."""
 
 
 def calling_frame() -> FrameType:
@@ -51,7 +51,7 @@ def calling_frame() -> FrameType:
 def frame_that_called_module() -> FrameType:
     """Returns the frame that called the module whose call Lens is about to end."""
     frame = calling_frame()
-    while frame.f_code.co_filename == _MODULE_FILE and frame.f_back is not None:
+    while frame.f_code.co_filename == MODULE_FILE and frame.f_back is not None:
         frame = frame.f_back
     return frame
 
