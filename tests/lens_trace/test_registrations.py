@@ -163,10 +163,8 @@ _REMEMBERING = {
     "in a list": lambda: SwitchesInList(nn.ModuleList([nn.Bilinear(6, 6, 6)])),
     "in a sequence": lambda: SwitchesInList(nn.Sequential(nn.Bilinear(6, 6, 6))),
     "new in a list": lambda: SwitchesInList(nn.ModuleList()),
-    "a longer buffer": lambda: GrowsTable(persistent=True),
     "a longer buffer of no state_dict": lambda: GrowsTable(persistent=False),
     "another buffer of no state_dict": TakesTurns,
-    "a parameter of another shape": Transposes,
     "parameters in lists": Collects,
 }
 
@@ -190,6 +188,20 @@ def test_a_snapshot_puts_back_what_a_trace_leaves_exchanged(make: Callable[[], n
     after = dict(model.named_parameters()) | dict(model.named_buffers()) | dict(model.named_modules())
     assert after.keys() == before.keys()
     assert all(after[name] is before[name] for name in before)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: GrowsTable(persistent=True), Transposes], ids=["a longer buffer", "a transposed parameter"]
+)
+@pytest.mark.parametrize("run", [lens_trace.trace, lens_trace.run_plain], ids=["trace", "plain"])
+def test_what_a_state_dict_has_is_put_back_whatever_is_remembered(
+    run: Callable[..., object], make: Callable[[], nn.Module]
+) -> None:
+    model = make()
+    before = {name: (tensor.data_ptr(), tensor.tolist()) for name, tensor in model.state_dict().items()}
+    run(model, X)
+    after = model.state_dict()
+    assert {name: (after[name].data_ptr(), after[name].tolist()) for name in before} == before
 
 
 def test_a_buffer_that_every_forward_exchanges_is_put_back_though_forwards_are_counted() -> None:

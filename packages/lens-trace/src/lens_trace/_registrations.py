@@ -4,9 +4,9 @@ Parameters, buffers and parts that were registered before the pass are the same 
 and `training` is as it was.  What the forward registers anew is taken away again, so that the state_dict is the one
 from before, with one exception: a module that at the same time changes plain attributes remembers in them what it has
 made (`self.is_ready = True`, or a plain None that became a module).  Plain attributes stay, so what they speak of stays
-with them; else the next forward would fail.  That goes too for a part that took the place of another, for a buffer of
-no state_dict (a table as long as the longest input so far), and for a tensor of another shape.  A list of parts has no
-attributes of its own: what holds it remembers.
+with them; else the next forward would fail.  That goes too for a part that took the place of another or of None, and
+for a buffer of no state_dict (a table as long as the longest input so far); other parameters and buffers are put back
+all the same.  A list of parts has no attributes of its own: what holds it remembers.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from operator import is_, itemgetter
 from typing import Any
 
 import torch
-from torch.nn.parameter import is_lazy
 
 _REGISTRIES = ("_parameters", "_buffers", "_modules")
 _LISTS = (torch.nn.ModuleList, torch.nn.ModuleDict, torch.nn.Sequential)
@@ -185,17 +184,10 @@ def _is_same(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 
 def _staying(own: dict[str, Any], live: dict[str, Any], kept: dict[str, Any]) -> dict[str, Any]:
-    """Returns what a module that remembers has registered anew, or in the place of what would no longer do."""
+    """Returns what a module that remembers has registered anew, or in the place of what no state_dict has."""
     derived = own["_non_persistent_buffers_set"]
     return {
         name: value
         for name, value in live.items()
-        if name not in kept or (value is not None and (name in derived or not _is_alike(value, kept[name])))
+        if kept.get(name) is None or (value is not None and (name in derived or isinstance(value, torch.nn.Module)))
     }
-
-
-def _is_alike(value: Any, before: Any) -> bool:
-    """Tells whether what stood here before would still do: it is the same, or a tensor of the same shape."""
-    if not isinstance(value, torch.Tensor) or not isinstance(before, torch.Tensor):
-        return value is before
-    return not is_lazy(before) and not is_lazy(value) and value.shape == before.shape
