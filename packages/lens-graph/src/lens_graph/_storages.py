@@ -90,9 +90,7 @@ def find_storages(trace: Trace) -> Storages:
         elif operation.kind == "call":
             _hold_for_backward(found, operation, len(operations))
             _add_workspace(found, operation, trace)
-            inside = held_inside(operation, trace)
-            if inside is not None:
-                nbytes, is_held = inside
+            for nbytes, is_held in held_inside(operation, trace):
                 found.moments.append((nbytes, operation.id, len(operations) if is_held else operation.id))
     return found
 
